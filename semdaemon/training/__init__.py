@@ -1,0 +1,1 @@
+"""Degradations, corpora, the training loop and the evaluation of refocusing networks."""

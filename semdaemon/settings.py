@@ -63,11 +63,11 @@ class Folder(Section):
         (".*", "*.tmp", "*.part", "*.refocused.tif", "~*"), description="Names left alone, files and folders."
     )
     backlog: Literal["all", "new"] | str = Field(
-        "all", description="Files already there at start: 'all', 'new' (none of them), or since an RFC 3339 time."
+        "all", description="Files there at start: 'all', 'new' (none), or since an RFC 3339 time."
     )
     settle_s: float = Field(0.3, ge=0, le=3600, description="Size and time unchanged for this long, seconds.")
     hold_s: float = Field(
-        2.0, ge=0, description="Extra wait when the last rows are one constant (a preallocated file), seconds."
+        2.0, ge=0, description="Extra wait while the last rows are one constant (a preallocated file), s."
     )
     give_up_s: float = Field(
         30.0, ge=0, description="A file that still does not read this long after its last change is a fault."
@@ -78,7 +78,7 @@ class Folder(Section):
     )
     poll_s: float = Field(1.0, gt=0, description="Scan interval while polling, seconds.")
     sidecar: Literal["none", "auto", "hdr", "txt"] = Field(
-        "auto", description="Sidecar expected beside a frame; 'auto' takes one that is there and waits for none."
+        "auto", description="Sidecar expected beside a frame; 'auto' takes one that is there, waits for none."
     )
     sidecar_wait_s: float = Field(5.0, ge=0, description="Then go on without it and say so, seconds.")
 
@@ -134,7 +134,7 @@ class Refocus(Section):
     feather_px: int = Field(16, ge=0, le=256, description="Blend width inside the mask, pixels.")
     min_tiles: int = Field(1, ge=1, description="Smaller regions are left alone.")
     audit_max_residual: float = Field(
-        0.25, gt=0, description="Part of a region's contrast that re-blurring may fail to explain beyond noise."
+        0.25, gt=0, description="Share of a region's contrast that re-blurring may leave unexplained."
     )
     audit: bool = Field(True, description="Re-blur the result and reject what the frame does not support.")
 
@@ -143,7 +143,7 @@ class Worker(Section):
     """The process that owns the accelerator."""
 
     device: Literal["auto", "cuda", "mps", "cpu"] = "auto"
-    threads: int = Field(0, ge=0, le=256, description="CPU threads of the worker; 0 is one less than there are.")
+    threads: int = Field(0, ge=0, le=256, description="CPU threads; 0 is one less than there are.")
     tile_px: int = Field(512, ge=64, le=8192, description="Fine-scale tile of the engine, pixels.")
     timeout_s: float = Field(300.0, gt=0, description="One refocus job; then the worker is killed, seconds.")
     start_timeout_s: float = Field(120.0, gt=0)
@@ -156,7 +156,7 @@ class Output(Section):
 
     folder: Path = Field(default_factory=default_output_dir, description="Outside every acquisition folder.")
     compression: Literal["none", "zstd", "deflate"] = "none"
-    keep_original_page: bool = Field(True, description="The untouched original as last page: verify needs no other file.")
+    keep_original_page: bool = Field(True, description="The untouched original as last page.")
 
 
 class Publish(Section):
@@ -168,7 +168,9 @@ class Publish(Section):
     queue_bytes: int = Field(64 * 2**20, gt=0, description="Most that waits to be sent, bytes.")
     replay_bytes: int = Field(64 * 2**20, ge=0, description="What the replay store holds, bytes.")
     subscriber_messages: int = Field(
-        64, ge=1, description="Messages kept for one slow subscriber before it loses new ones (it sees the gap)."
+        64,
+        ge=1,
+        description="Messages kept for one slow subscriber; then it loses new ones, and sees the gap.",
     )
     heartbeat_s: float = Field(1.0, gt=0)
     preview: bool = True
@@ -221,15 +223,15 @@ class Settings(BaseSettings):
         env_prefix="SEMDAEMON_", env_nested_delimiter="__", extra="forbid", frozen=True, validate_default=True
     )
 
-    daemon: Daemon = Field(default_factory=Daemon)
-    folder: Folder = Field(default_factory=Folder)
-    limits: Limits = Field(default_factory=Limits)
-    focus: Focus = Field(default_factory=Focus)
-    refocus: Refocus = Field(default_factory=Refocus)
-    worker: Worker = Field(default_factory=Worker)
-    output: Output = Field(default_factory=Output)
-    publish: Publish = Field(default_factory=Publish)
-    page: Page = Field(default_factory=Page)
+    daemon: Daemon = Daemon()
+    folder: Folder = Folder()
+    limits: Limits = Limits()
+    focus: Focus = Focus()
+    refocus: Refocus = Refocus()
+    worker: Worker = Worker()
+    output: Output = Output()
+    publish: Publish = Publish()
+    page: Page = Page()
 
     @classmethod
     def settings_customise_sources(
@@ -342,7 +344,9 @@ def _explain(error: ValidationError, file: str) -> str:
             lines.append(f"{file}: {key} is not a setting{_nearest(problem['loc'])}")
         else:
             what = problem["msg"].removeprefix("Value error, ")
-            given = "" if isinstance(problem["input"], (dict, BaseModel)) else f" (given: {problem['input']!r})"
+            given = (
+                "" if isinstance(problem["input"], (dict, BaseModel)) else f" (given: {problem['input']!r})"
+            )
             lines.append(f"{file}: {key}: {what}{given}")
     return "; ".join(lines)
 

@@ -77,7 +77,7 @@ def gaussian_kernel(sigma_px: float) -> Image:
         raise ValueError(f"sigma_px must be >= 0, not {sigma_px}")
     if sigma_px == 0:
         return np.ones((1, 1), np.float32)
-    half = max(1, math.ceil(4 * sigma_px))
+    half = math.ceil(4 * sigma_px) + 1
     line = special.ive(np.abs(np.arange(-half, half + 1)), sigma_px**2)
     line /= line.sum()
     return np.asarray(np.outer(line, line), np.float32)

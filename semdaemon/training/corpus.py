@@ -1,0 +1,180 @@
+"""Sharp frames to train on: a folder of images, with or without an ``index.csv`` about them."""
+
+from __future__ import annotations
+
+import csv
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+Image = npt.NDArray[np.float32]
+
+SOFT_CUTOFF = 0.2
+"""Cycles per pixel: a frame whose signal meets its noise below this is soft at pixel scale."""
+
+_SUFFIXES = {".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp"}
+_BIN_AGAIN = 0.25
+"""Share of crops taken from the frame binned 2x: sharper targets, and twice the scales to learn from."""
+
+
+@dataclass(frozen=True)
+class CorpusFrame:
+    """One sharp frame.
+
+    Attributes
+    ----------
+    name, group
+        File name; specimen group (frames of one specimen never stand on both sides of a split).
+    pixels
+        (h, w) float32 in [0, 1].
+    weight
+        How often crops are drawn from it, relative to the others.
+    cutoff
+        Cycles per pixel where the signal meets the noise; 0.5 where unknown.
+    """
+
+    name: str
+    group: str
+    pixels: Image
+    weight: float
+    cutoff: float
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Frames to learn from and frames to measure on, of different specimen groups."""
+
+    train: tuple[CorpusFrame, ...]
+    validation: tuple[CorpusFrame, ...]
+
+    def crop(self, rng: np.random.Generator, size_px: int) -> Image:
+        """A random square of the training frames, flipped and turned at random.
+
+        Of two places the one with more contrast is taken: much of a frame is bare substrate.
+
+        Returns
+        -------
+        (size_px, size_px) float32 in [0, 1], contiguous; mirrored out where a frame is smaller.
+        """
+        weights = np.array([frame.weight for frame in self.train])
+        frame = self.train[rng.choice(len(weights), p=weights / weights.sum())]
+        pixels = frame.pixels
+        if rng.random() < _BIN_AGAIN and min(pixels.shape) >= 2 * size_px:
+            pixels = bin2(random_square(pixels, rng, 2 * size_px))
+        square = max((random_square(pixels, rng, size_px) for _ in range(2)), key=np.std)
+        square = np.rot90(square, int(rng.integers(4)))
+        return np.ascontiguousarray(square[:, ::-1] if rng.random() < 0.5 else square)
+
+
+def load_corpus(folder: str | Path, *, validation_fraction: float = 0.15, seed: int = 0) -> Corpus:
+    """Read a folder of sharp frames and set a part of its specimen groups aside.
+
+    Rows of ``index.csv`` (columns ``file``, ``group``, ``cutoff``; others ignored) are followed where
+    there is one; otherwise every grey TIFF, PNG, JPEG or BMP counts, and frames whose names differ only
+    in digits count as one specimen group, or each as its own where that would leave a single group.
+
+    Raises
+    ------
+    ValueError
+        Where the folder holds no image.
+    """
+    folder = Path(folder)
+    index = folder / "index.csv"
+    if not index.exists() and (folder.parent / "index.csv").exists():
+        index = folder.parent / "index.csv"
+    frames = _indexed(folder, index) if index.exists() else _unindexed(folder)
+    if not frames:
+        raise ValueError(f"{folder} holds no image (TIFF, PNG, JPEG or BMP)")
+    return _split(frames, validation_fraction, seed)
+
+
+def read_grey(path: str | Path) -> Image:
+    """Any grey image as (h, w) float32 in [0, 1]; integers by their full range, floats by their own."""
+    path = Path(path)
+    if path.suffix.lower() in {".tif", ".tiff"}:
+        import tifffile
+
+        raw = np.asarray(tifffile.imread(path))
+    else:
+        from PIL import Image as pillow
+
+        with pillow.open(path) as picture:
+            raw = np.asarray(picture.convert("L") if picture.mode in {"P", "1", "LA", "RGBA"} else picture)
+    return _to_unit(raw)
+
+
+def bin2(pixels: Image) -> Image:
+    """Mean of each 2 x 2 pixels; an odd last row or column is dropped."""
+    h, w = pixels.shape[0] // 2 * 2, pixels.shape[1] // 2 * 2
+    cut = pixels[:h, :w]
+    return np.asarray((cut[::2, ::2] + cut[1::2, ::2] + cut[::2, 1::2] + cut[1::2, 1::2]) / 4, np.float32)
+
+
+def random_square(pixels: Image, rng: np.random.Generator, size_px: int) -> Image:
+    """A square at a random place; a frame that is smaller is mirrored out first."""
+    missing = [max(0, size_px - n) for n in pixels.shape]
+    if any(missing):
+        pixels = np.pad(pixels, [(0, m) for m in missing], mode="symmetric")
+    top, left = (int(rng.integers(n - size_px + 1)) for n in pixels.shape)
+    return pixels[top : top + size_px, left : left + size_px]
+
+
+def _to_unit(raw: npt.NDArray[np.generic]) -> Image:
+    if raw.ndim == 3:  # colour planes first or last: SEM files repeat the same grey in each
+        raw = raw[..., 0] if raw.shape[-1] in (3, 4) else raw[0]
+    if raw.ndim != 2:
+        raise ValueError(f"a grey image is needed, not one of shape {raw.shape}")
+    if np.issubdtype(raw.dtype, np.integer):
+        return np.asarray(raw.astype(np.float32) / np.iinfo(raw.dtype).max, np.float32)
+    values = raw.astype(np.float32)
+    low, high = float(values.min()), float(values.max())
+    return values if 0 <= low and high <= 1 else (values - low) / max(high - low, 1e-12)
+
+
+def _indexed(folder: Path, index: Path) -> list[CorpusFrame]:
+    frames = []
+    with index.open(newline="", encoding="utf-8") as text:
+        for row in csv.DictReader(text):
+            path = next((p for p in (folder / row["file"], folder / "train" / row["file"]) if p.exists()), None)
+            if path is None or row.get("part", "train") not in ("train", folder.name):
+                continue
+            cutoff = float(row.get("cutoff") or 0.5)
+            frames.append(_frame(path, f"{row.get('source', '')}/{row.get('group', path.stem)}", cutoff))
+    return frames
+
+
+def _unindexed(folder: Path) -> list[CorpusFrame]:
+    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in _SUFFIXES)
+    groups = [re.sub(r"\d+", "", p.stem) for p in paths]
+    if len(set(groups)) < 2:
+        groups = [p.stem for p in paths]
+    return [_frame(path, group, 0.5) for path, group in zip(paths, groups, strict=True)]
+
+
+def _frame(path: Path, group: str, cutoff: float) -> CorpusFrame:
+    pixels = read_grey(path)
+    if cutoff < SOFT_CUTOFF and min(pixels.shape) >= 256:
+        pixels, cutoff = bin2(pixels), 2 * cutoff
+    weight = float(np.sqrt(pixels.size / 1e6)) * (0.3 if cutoff < SOFT_CUTOFF else 1.0)
+    return CorpusFrame(path.name, group, pixels, weight, cutoff)
+
+
+def _split(frames: list[CorpusFrame], validation_fraction: float, seed: int) -> Corpus:
+    """Whole groups go to validation until its share of the frames is reached; train keeps the rest."""
+    groups = sorted({frame.group for frame in frames})
+    order = np.random.default_rng(seed).permutation(len(groups))
+    wanted, taken = validation_fraction * len(frames), 0
+    chosen: set[str] = set()
+    for group in (groups[i] for i in order):
+        size = sum(frame.group == group for frame in frames)
+        if validation_fraction > 0 and taken + size <= 1.5 * wanted and len(chosen) < len(groups) - 1:
+            chosen.add(group)
+            taken += size
+        if taken >= wanted:
+            break
+    return Corpus(
+        tuple(f for f in frames if f.group not in chosen), tuple(f for f in frames if f.group in chosen)
+    )

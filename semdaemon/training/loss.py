@@ -1,0 +1,39 @@
+"""How far a refocused crop is from the sharp one, summed over the scales."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from semdaemon.refocus.networks import MRN
+from semdaemon.training.recipe import Recipe
+
+_FLOOR = 4e-3
+"""About one grey level of 8 bits: below it a crop is as good as it gets, and noise-free crops stop counting."""
+
+
+def loss(outputs: tuple[Tensor, ...], sharp: Tensor, recipe: Recipe) -> Tensor:
+    """Sum over scales of L1, or of its logarithm a crop (``log_l1``), with a share of spectral L1.
+
+    A crop at 10 electrons per pixel has ten times the error of one at 1000, and would have ten times the
+    say; under the logarithm every crop's *relative* gain counts the same, as it does in decibels.
+
+    Parameters
+    ----------
+    outputs
+        (y4, y2, y1), or (y1,) of a single-scale network.
+    sharp
+        (n, 1, h, w) in [0, 1].
+    """
+    targets = MRN.pyramid(sharp)[: len(outputs)][::-1]
+    total = sharp.new_zeros(())
+    for output, target in zip(outputs, targets, strict=True):
+        error = output.float() - target
+        per_crop = error.abs().mean(dim=(1, 2, 3))
+        if recipe.frequency_weight:
+            spectrum = torch.fft.rfft2(error, norm="ortho")
+            per_crop = per_crop + recipe.frequency_weight * torch.view_as_real(spectrum).abs().mean(dim=(1, 2, 3, 4))
+        if recipe.loss == "log_l1":
+            per_crop = torch.log(per_crop + _FLOOR)
+        total = total + per_crop.mean()
+    return total

@@ -1,0 +1,27 @@
+"""Where a frame is out of focus, and by how much."""
+
+from semdaemon.focus.map import (
+    BEYOND_REPAIR,
+    BLURRED,
+    SHARP,
+    UNDECIDED,
+    VERDICTS,
+    Estimate,
+    FocusMap,
+    Scorer,
+    focus_map,
+    load_scorer,
+)
+
+__all__ = [
+    "BEYOND_REPAIR",
+    "BLURRED",
+    "SHARP",
+    "UNDECIDED",
+    "VERDICTS",
+    "Estimate",
+    "FocusMap",
+    "Scorer",
+    "focus_map",
+    "load_scorer",
+]

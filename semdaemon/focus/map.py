@@ -1,0 +1,265 @@
+"""The focus map: per tile the blur in pixels, the probability to be sharp, and a verdict."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from typing import Any, Protocol, cast
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import ndtr
+
+from semdaemon.errors import SemdaemonError, SettingsError
+from semdaemon.focus.tiles import Grid, has_signal
+from semdaemon.frame import Area, Frame
+from semdaemon.settings import Focus
+
+VERDICTS = ("sharp", "blurred", "beyond_repair", "undecided")
+SHARP, BLURRED, BEYOND_REPAIR, UNDECIDED = range(4)
+
+SCORER_GROUP = "semdaemon.scorers"
+_BATCH_TILES = 64
+
+Array = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a scorer says about n tiles.
+
+    Attributes
+    ----------
+    sigma_px
+        (n,) float32: equivalent Gaussian blur in pixels; NaN where the scorer cannot tell.
+    relative_sd
+        (n,) float32: standard deviation of ``ln sigma_px``; NaN where it cannot tell.
+    levels_px, cumulative
+        Optional, for a scorer that knows more than a bell curve: (k,) increasing blurs in pixels and
+        (n, k) float32, the probability that a tile's blur is below each.
+    """
+
+    sigma_px: Array
+    relative_sd: Array
+    levels_px: Array | None = None
+    cumulative: Array | None = None
+
+    def probability_below(self, sigma_px: float) -> Array:
+        """(n,) float32 in [0, 1]: probability that the blur is below ``sigma_px``."""
+        if self.levels_px is None or self.cumulative is None:
+            # A bell curve in ln sigma; its width is kept off zero so that certain scorers divide well.
+            width = np.maximum(self.relative_sd, 1e-6)
+            return np.asarray(ndtr((np.log(sigma_px) - np.log(self.sigma_px)) / width), np.float32)
+        levels = np.log(self.levels_px)
+        column = float(np.interp(np.log(sigma_px), levels, np.arange(levels.size)))
+        low = min(int(column), levels.size - 2)
+        share = np.float32(column - low)
+        below, above = self.cumulative[:, low], self.cumulative[:, low + 1]
+        return np.asarray((1 - share) * below + share * above, np.float32)
+
+
+class Scorer(Protocol):
+    """Estimates blur from tiles: the plug point ``semdaemon.scorers``.
+
+    The entry point is a callable that takes the settings section `Focus` and returns a scorer; it is
+    called once, and again when settings change.
+    `estimate` is then called from one thread, with at most 64 tiles a call, in any number of calls.
+    It may raise `semdaemon.errors.SemdaemonError`, which is recorded as the fault of that frame.
+    """
+
+    @property
+    def name(self) -> str:
+        """Name and version (or the sha256 of weights): recorded in provenance."""
+        ...
+
+    def estimate(self, tiles: Array) -> Estimate:
+        """Blur of each tile.
+
+        Parameters
+        ----------
+        tiles
+            (n, h, w) float32 in grey levels of the frame, the last axis being the fast-scan one.
+            ``h = w = tile_px`` unless the image area is smaller than a tile.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class FocusMap:
+    """Focus of one frame on a grid of tiles.
+
+    Attributes
+    ----------
+    tile_px
+        Side of a tile in pixels.
+    area
+        The image area that the grid covers, in frame coordinates.
+    sigma_px
+        (rows, cols) float32: equivalent Gaussian blur in pixels; NaN where undecided.
+    sigma_relative_sd
+        (rows, cols) float32: standard deviation of ``ln sigma_px``; NaN where there is no signal.
+    score
+        (rows, cols) float32: probability to be sharp, 0 to 1; NaN where undecided.
+    verdict
+        (rows, cols) uint8: index into `VERDICTS`.
+    scorer
+        Name and version or sha256 of what scored it.
+    """
+
+    tile_px: int
+    area: Area
+    sigma_px: Array
+    sigma_relative_sd: Array
+    score: Array
+    verdict: npt.NDArray[np.uint8]
+    scorer: str
+
+    @property
+    def rows(self) -> int:
+        return int(self.verdict.shape[0])
+
+    @property
+    def cols(self) -> int:
+        return int(self.verdict.shape[1])
+
+    def cell(self, row: int, col: int) -> Area:
+        """Pixels of one tile in frame coordinates; the last row and column take the remainder."""
+        return Grid(self.area, self.tile_px).cell(row, col)
+
+    def counts(self) -> dict[str, int]:
+        """Number of tiles of each verdict."""
+        return {word: int(np.count_nonzero(self.verdict == code)) for code, word in enumerate(VERDICTS)}
+
+    def median_sigma_px(self) -> float | None:
+        """Median blur over the decided tiles, or None where there is none."""
+        known = self.sigma_px[np.isfinite(self.sigma_px)]
+        return float(np.median(known)) if known.size else None
+
+    def as_json(self) -> dict[str, object]:
+        """Plain lists of rows, null where undecided, verdicts as words."""
+        return {
+            "tile_px": self.tile_px,
+            "image_area": self.area.as_list(),
+            "scorer": self.scorer,
+            "sigma_px": _rows(self.sigma_px, 3),
+            "sigma_relative_sd": _rows(self.sigma_relative_sd, 3),
+            "score": _rows(self.score, 4),
+            "verdict": [[VERDICTS[code] for code in row] for row in self.verdict],
+        }
+
+    def to_bytes(self) -> bytes:
+        """Compact form for the journal; `from_bytes` is its inverse."""
+        header = {"tile_px": self.tile_px, "area": self.area.as_list(), "scorer": self.scorer}
+        buffer = io.BytesIO()
+        np.savez_compressed(
+            buffer,
+            header=np.frombuffer(json.dumps(header).encode(), np.uint8),
+            sigma_px=self.sigma_px,
+            sigma_relative_sd=self.sigma_relative_sd,
+            score=self.score,
+            verdict=self.verdict,
+        )
+        return buffer.getvalue()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> FocusMap:
+        """Read what `to_bytes` wrote."""
+        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+            header = json.loads(arrays["header"].tobytes())
+            return cls(
+                tile_px=int(header["tile_px"]),
+                area=Area(*header["area"]),
+                scorer=str(header["scorer"]),
+                **{name: arrays[name] for name in ("sigma_px", "sigma_relative_sd", "score", "verdict")},
+            )
+
+
+def focus_map(frame: Frame, settings: Focus, scorer: Scorer) -> FocusMap:
+    """Score every tile of a frame's image area.
+
+    Raises
+    ------
+    SemdaemonError
+        Whatever the scorer raises.
+    """
+    grid = Grid(frame.image_area, settings.tile_px)
+    image = frame.image
+    extremes = (image.min(), image.max())
+    tiles, known = grid.tiles(image), np.zeros(grid.rows * grid.cols, bool)
+    parts = []
+    for start in range(0, len(tiles), _BATCH_TILES):
+        batch = np.stack([tiles[i] for i in range(start, min(start + _BATCH_TILES, len(tiles)))])
+        known[start : start + len(batch)] = [has_signal(tile, extremes) for tile in batch]
+        parts.append(_judge(scorer.estimate(batch.astype(np.float32)), settings))
+    sigma_px, relative_sd, score, verdict = (np.concatenate(column) for column in zip(*parts, strict=True))
+    verdict[~known] = UNDECIDED
+    relative_sd[~known] = np.nan
+    undecided = verdict == UNDECIDED
+    sigma_px[undecided] = score[undecided] = np.nan
+    shape = (grid.rows, grid.cols)
+    return FocusMap(
+        settings.tile_px,
+        frame.image_area,
+        sigma_px.reshape(shape),
+        relative_sd.reshape(shape),
+        score.reshape(shape),
+        verdict.reshape(shape),
+        scorer.name,
+    )
+
+
+def _judge(estimate: Estimate, settings: Focus) -> tuple[Array, Array, Array, npt.NDArray[np.uint8]]:
+    """``(sigma_px, relative_sd, score, verdict)`` of a batch."""
+    sharp = estimate.probability_below(settings.sharp_sigma_px)
+    beyond = 1 - estimate.probability_below(settings.beyond_repair_sigma_px)
+    decidable = estimate.relative_sd <= settings.max_relative_sd  # False for NaN
+    is_sharp = decidable & (sharp >= settings.confidence)
+    is_beyond = decidable & ~is_sharp & (beyond >= 0.5)
+    is_blurred = decidable & ~is_sharp & ~is_beyond & (1 - sharp >= settings.confidence)
+    verdict = np.select([is_sharp, is_blurred, is_beyond], [SHARP, BLURRED, BEYOND_REPAIR], UNDECIDED)
+    return (
+        np.array(estimate.sigma_px, np.float32),
+        np.array(estimate.relative_sd, np.float32),
+        sharp,
+        verdict.astype(np.uint8),
+    )
+
+
+def load_scorer(name: str, settings: Focus) -> Scorer:
+    """The scorer of that name: ``sigma`` is built in, others come from entry points.
+
+    Raises
+    ------
+    SettingsError
+        ``unknown_scorer`` where nothing of that name is installed.
+    SemdaemonError
+        ``scorer_broken`` where it is installed and cannot be loaded, or what its factory raises.
+    """
+    if name == "sigma":
+        from semdaemon.focus.sigma import SigmaScorer
+
+        return cast(Scorer, SigmaScorer(threads=settings.threads))
+    found = {point.name: point for point in entry_points(group=SCORER_GROUP)}
+    if name not in found:
+        known = ", ".join(sorted({"sigma", *found}))
+        raise SettingsError(
+            "unknown_scorer",
+            f"focus.scorer is {name!r}; installed here: {known}.",
+            remedy="Choose one of these, or install the distribution that provides it beside semdaemon.",
+        )
+    try:
+        factory = cast(Callable[[Focus], Scorer], found[name].load())
+    except (ImportError, AttributeError) as error:
+        raise SemdaemonError(
+            "scorer_broken",
+            f"Scorer {name!r} ({found[name].value}) cannot be loaded: {error}.",
+            remedy="Reinstall the distribution that provides it, or set focus.scorer = 'sigma'.",
+        ) from error
+    return factory(settings)
+
+
+def _rows(values: Array, digits: int) -> list[list[Any]]:
+    return [[round(float(v), digits) if np.isfinite(v) else None for v in row] for row in values]

@@ -1,0 +1,112 @@
+"""The grid of tiles on an image area, and whether a tile holds anything to judge."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, SupportsIndex, overload
+
+import numpy as np
+
+from semdaemon.frame import Area, Pixels
+
+_SATURATED_SHARE = 0.5
+_NOISE_SDS = 4.0
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Cells of ``tile_px`` on an area; a remainder thinner than half a tile belongs to its neighbour."""
+
+    area: Area
+    tile_px: int
+
+    @property
+    def rows(self) -> int:
+        return _cells(self.area.height, self.tile_px)
+
+    @property
+    def cols(self) -> int:
+        return _cells(self.area.width, self.tile_px)
+
+    def cell(self, row: int, col: int) -> Area:
+        """Pixels of one cell in frame coordinates; cells cover the area without overlap."""
+        if not (0 <= row < self.rows and 0 <= col < self.cols):
+            raise IndexError(f"tile ({row}, {col}) is outside {self.rows} rows x {self.cols} columns")
+        top, bottom = _span(row, self.area.height, self.tile_px)
+        left, right = _span(col, self.area.width, self.tile_px)
+        y, x = self.area.top, self.area.left
+        return Area(y + top, x + left, y + bottom, x + right)
+
+    def window(self, row: int, col: int) -> Area:
+        """The full tile that is scored for a cell: centred on it and shifted inside the area."""
+        cell = self.cell(row, col)
+        top, bottom = _window(cell.top, cell.bottom, self.area.top, self.area.bottom, self.tile_px)
+        left, right = _window(cell.left, cell.right, self.area.left, self.area.right, self.tile_px)
+        return Area(top, left, bottom, right)
+
+    def tiles(self, image: Pixels) -> Sequence[Pixels]:
+        """Views of the scored windows, row by row; ``image`` is the area's own pixels."""
+        return _Tiles(self, image)
+
+
+class _Tiles(Sequence[Pixels]):
+    """Windows on demand, so that a frame is never copied as a whole."""
+
+    def __init__(self, grid: Grid, image: Pixels) -> None:
+        self._grid, self._image = grid, image
+
+    def __len__(self) -> int:
+        return self._grid.rows * self._grid.cols
+
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> Pixels: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Pixels]: ...
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        window = self._grid.window(*divmod(int(index), self._grid.cols))
+        top, left = window.top - self._grid.area.top, window.left - self._grid.area.left
+        return self._image[top : top + window.height, left : left + window.width]
+
+
+def has_signal(tile: Pixels, extremes: tuple[Any, Any]) -> bool:
+    """False for a tile that is constant, mostly at the frame's lowest or highest level, or noise only.
+
+    Noise is told from signal along the slow-scan axis (rows), where a detector's noise is white: its
+    autocorrelation at lags 1 and 2 must stand four standard deviations above that of white noise.
+
+    Parameters
+    ----------
+    tile
+        (h, w), any dtype.
+    extremes
+        Lowest and highest value of the whole image area.
+    """
+    for level in extremes:
+        if np.count_nonzero(tile == level) >= _SATURATED_SHARE * tile.size:
+            return False
+    centred = tile.astype(np.float32)
+    centred -= centred.mean()
+    power = float(np.mean(centred * centred))
+    if power <= 0 or tile.shape[0] < 3:
+        return False
+    lags = [float(np.mean(centred[lag:] * centred[:-lag])) / power for lag in (1, 2)]
+    return max(lags) > _NOISE_SDS / tile.size**0.5
+
+
+def _cells(length_px: int, tile_px: int) -> int:
+    whole, rest = divmod(length_px, tile_px)
+    return max(1, whole + (2 * rest >= tile_px))
+
+
+def _span(index: int, length_px: int, tile_px: int) -> tuple[int, int]:
+    last = index == _cells(length_px, tile_px) - 1
+    return index * tile_px, length_px if last else (index + 1) * tile_px
+
+
+def _window(start: int, stop: int, first: int, last: int, tile_px: int) -> tuple[int, int]:
+    side = min(tile_px, last - first)
+    begin = min(max((start + stop - side) // 2, first), last - side)
+    return begin, begin + side

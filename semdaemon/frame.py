@@ -95,7 +95,7 @@ class Frame:
     pixel_size_m: tuple[float, float] | None = None
     acquired_at: datetime | None = None
     vendor: str | None = None
-    metadata: Mapping[str, object] = field(default=_NOTHING)
+    metadata: Mapping[str, object] = field(default_factory=lambda: _NOTHING)
     page: int = 0
     warnings: tuple[str, ...] = ()
 

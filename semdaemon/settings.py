@@ -46,6 +46,9 @@ class Daemon(Section):
     instrument: str = Field("sem", pattern=r"^[A-Za-z0-9_.-]+$", description="First part of every topic.")
     state_dir: Path = Field(default_factory=default_state_dir, description="Journal; local disk only.")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    sinks: tuple[str, ...] = Field(
+        (), description="Entry points of group semdaemon.sinks that get every result."
+    )
     drain_s: float = Field(20.0, ge=0, description="How long a stop waits for work in flight, seconds.")
 
 
@@ -130,6 +133,7 @@ class Refocus(Section):
 
     enabled: bool = True
     weights: str = Field("auto", description="'auto' (by device), a shipped name ('light'), or a file.")
+    engine: str = Field("torch", description="Entry point of group semdaemon.engines; 'torch' is built in.")
     everywhere: bool = Field(False, description="Ignore verdicts and audit; the mask is the image area.")
     feather_px: int = Field(16, ge=0, le=256, description="Blend width inside the mask, pixels.")
     min_tiles: int = Field(1, ge=1, description="Smaller regions are left alone.")

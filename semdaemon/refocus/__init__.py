@@ -1,0 +1,1 @@
+"""Refocusing only what needs it: networks, weights, regions, engine, audit."""

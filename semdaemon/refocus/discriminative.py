@@ -1,0 +1,194 @@
+"""One frame refocused where it is blurred, and nowhere else."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Protocol
+
+import numpy as np
+from PIL import Image
+from scipy import ndimage
+
+from semdaemon.focus.map import FocusMap
+from semdaemon.frame import FloatImage, Mask, Pixels, from_unit, intensity_range, to_unit
+from semdaemon.refocus.audit import audit
+from semdaemon.refocus.regions import Plan, Region, blend_weights, paint, plan_regions, scale_shares
+from semdaemon.settings import Refocus
+
+_AUDIT_MARGIN_PX = 24
+
+
+class _Refocuses(Protocol):
+    def refocus(self, unit: FloatImage, wanted: Mask | None = None) -> FloatImage: ...
+
+
+@dataclass(frozen=True, slots=True)
+class RegionReport:
+    """What became of one region; travels in messages and provenance.
+
+    Attributes
+    ----------
+    area
+        ``[top, left, bottom, right]`` in frame coordinates.
+    scales
+        Working scales used (1 native, 2 and 4 binned).
+    unexplained
+        Audit: share of the region's contrast that re-blurring the result leaves unexplained.
+    accepted
+        False where the audit rejected it: the original stands there.
+    """
+
+    number: int
+    tiles: int
+    area: list[int]
+    sigma_px: float | None
+    scales: list[int]
+    unexplained: float | None
+    accepted: bool
+
+    def as_dict(self) -> dict[str, object]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Refocused:
+    """A frame after refocusing.
+
+    Attributes
+    ----------
+    pixels
+        The frame's shape and dtype; equal to the original wherever ``mask`` is False.
+    mask
+        (height, width) bool of the frame: the pixels that refocusing changed.
+    regions
+        One report a region.
+    levels
+        Grey levels at 0 and 1 of the network's input.
+    """
+
+    pixels: Pixels
+    mask: Mask
+    regions: tuple[RegionReport, ...]
+    levels: tuple[float, float]
+
+
+def refocus_frame(
+    pixels: Pixels, focus: FocusMap, engine: _Refocuses, settings: Refocus, *, sigma_max_px: float
+) -> Refocused:
+    """Refocus the blurred regions of a frame.
+
+    Parameters
+    ----------
+    pixels
+        (height, width) of the frame, its own dtype.
+    focus
+        Its focus map; ``focus.area`` is the image area.
+    engine
+        Restores pictures; see `semdaemon.refocus.engine.Engine`.
+    sigma_max_px
+        Largest blur that the engine's weights were trained on, pixels.
+    """
+    plan = plan_regions(
+        focus, sigma_max_px=sigma_max_px, min_tiles=settings.min_tiles, everywhere=settings.everywhere
+    )
+    image = pixels[focus.area.slices]
+    levels = intensity_range(image)
+    if not plan.regions:
+        return Refocused(pixels.copy(), np.zeros(pixels.shape, bool), (), levels)
+    unit = to_unit(image, levels)
+    restored = _restore(unit, plan, engine, settings.feather_px)
+    judged = tuple(_judge(region, plan, unit, restored, settings) for region in plan.regions)
+    kept = [report.number for report in judged if report.accepted]
+    mask = paint(np.isin(plan.labels, kept) & (plan.labels > 0), focus).astype(bool)
+    return Refocused(
+        *_blend(pixels, focus, mask, unit, restored, levels, settings.feather_px), judged, levels
+    )
+
+
+def _restore(unit: FloatImage, plan: Plan, engine: _Refocuses, feather_px: int) -> FloatImage:
+    """The refocused picture of the image area, each place at its own working scale."""
+    inside = paint(plan.labels > 0, plan.focus).astype(bool)
+    restored = np.zeros_like(unit)
+    for scale, share in scale_shares(plan, feather_px).items():
+        wanted = inside & (share > 0)
+        restored += share * at_scale(unit, scale, wanted, engine)
+    return restored
+
+
+def at_scale(unit: FloatImage, scale: int, wanted: Mask, engine: _Refocuses) -> FloatImage:
+    """Bin by ``scale``, refocus, come back by bicubic enlargement; (h, w) to (h, w)."""
+    if scale == 1:
+        return engine.refocus(unit, wanted)
+    low = engine.refocus(_bin(unit, scale), _dilated_any(wanted, scale))
+    height, width = low.shape
+    large = Image.fromarray(low).resize((width * scale, height * scale), Image.Resampling.BICUBIC)
+    return np.asarray(large, np.float32)[: unit.shape[0], : unit.shape[1]]
+
+
+def _bin(unit: FloatImage, scale: int) -> FloatImage:
+    padded = np.pad(unit, ((0, -unit.shape[0] % scale), (0, -unit.shape[1] % scale)), mode="edge")
+    blocks = padded.reshape(padded.shape[0] // scale, scale, padded.shape[1] // scale, scale)
+    return blocks.mean(axis=(1, 3), dtype=np.float32)
+
+
+def _dilated_any(mask: Mask, scale: int) -> Mask:
+    # Two pixels more at the coarse scale: the bicubic enlargement looks that far.
+    padded = np.pad(mask, ((0, -mask.shape[0] % scale), (0, -mask.shape[1] % scale)))
+    small = padded.reshape(padded.shape[0] // scale, scale, padded.shape[1] // scale, scale).any(axis=(1, 3))
+    return np.asarray(ndimage.maximum_filter(small.view(np.uint8), size=5), np.uint8).astype(bool)
+
+
+def _judge(
+    region: Region, plan: Plan, unit: FloatImage, restored: FloatImage, settings: Refocus
+) -> RegionReport:
+    unexplained = None
+    if settings.audit and not settings.everywhere:
+        unexplained = _unexplained(region, plan.focus, unit, restored)
+    return RegionReport(
+        number=region.number,
+        tiles=len(region.tiles),
+        area=region.area.as_list(),
+        sigma_px=None if np.isnan(region.sigma_px) else round(region.sigma_px, 3),
+        scales=sorted({int(plan.scales[tile]) for tile in region.tiles}),
+        unexplained=None if unexplained is None else round(unexplained, 4),
+        accepted=unexplained is None or unexplained <= settings.audit_max_residual,
+    )
+
+
+def _unexplained(region: Region, focus: FocusMap, unit: FloatImage, restored: FloatImage) -> float:
+    """Median over the region's tiles, so that one odd tile does not condemn its neighbours."""
+    values = [
+        _audit_tile(row, column, focus, unit, restored)
+        for row, column in region.tiles
+        if np.isfinite(focus.sigma_px[row, column])
+    ]
+    return float(np.median(values)) if values else 0.0
+
+
+def _audit_tile(row: int, column: int, focus: FocusMap, unit: FloatImage, restored: FloatImage) -> float:
+    cell, area = focus.cell(row, column), focus.area
+    window = (
+        slice(cell.top - area.top, cell.bottom - area.top),
+        slice(cell.left - area.left, cell.right - area.left),
+    )
+    sigma_px = float(focus.sigma_px[row, column])
+    margin = min(_AUDIT_MARGIN_PX, min(cell.shape) // 4)
+    return audit(unit[window], restored[window], sigma_px, margin_px=margin).unexplained
+
+
+def _blend(
+    pixels: Pixels,
+    focus: FocusMap,
+    mask: Mask,
+    unit: FloatImage,
+    restored: FloatImage,
+    levels: tuple[float, float],
+    feather_px: int,
+) -> tuple[Pixels, Mask]:
+    weights = blend_weights(mask, feather_px)
+    mixed = from_unit(unit + weights * (restored - unit), levels, pixels.dtype)
+    result, whole = pixels.copy(), np.zeros(pixels.shape, bool)
+    whole[focus.area.slices] = mask
+    # Assignment through the mask alone: outside it not even rounding can touch a pixel.
+    result[focus.area.slices][mask] = mixed[mask]
+    return result, whole

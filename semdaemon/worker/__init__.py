@@ -1,0 +1,5 @@
+"""The process that owns the accelerator, and its supervisor in the parent."""
+
+from semdaemon.worker.supervisor import Worker, WorkerAnswer
+
+__all__ = ["Worker", "WorkerAnswer"]

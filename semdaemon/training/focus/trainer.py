@@ -1,0 +1,169 @@
+"""The training of the blur estimator: seeded, resumable, with averaged weights."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from semdaemon.training import checkpoint
+from semdaemon.training.corpus import load_corpus
+from semdaemon.training.focus import evaluation
+from semdaemon.training.focus.examples import Recipe, draw_batch
+from semdaemon.training.focus.network import SigmaNetwork, soft_labels
+
+_TELL_EVERY_S = 15.0
+_SAVE_EVERY_S = 60.0
+_VALIDATE_EVERY_S = 300.0
+_WARM_UP = 200
+_AVERAGING = 0.998
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to train on, where to, and for how long.
+
+    With ``iterations`` a run is reproducible from its seed; with ``minutes`` the schedule follows the
+    clock, so that it ends on time on a busy machine.
+    """
+
+    data: Path
+    out: Path
+    recipe: Recipe = field(default_factory=Recipe)
+    minutes: float | None = None
+    iterations: int | None = None
+    seed: int = 0
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-3
+    validation_fraction: float = 0.15
+
+
+class Trainer:
+    """One training, from its plan to its last checkpoint."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        torch.manual_seed(plan.seed)
+        self.rng = np.random.default_rng(plan.seed)
+        self.corpus = load_corpus(plan.data, validation_fraction=plan.validation_fraction, seed=plan.seed)
+        self.network = SigmaNetwork().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.average = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
+        self.optimiser = torch.optim.AdamW(
+            self.network.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay
+        )
+        self.progress = checkpoint.Progress()
+        self.path = plan.out / checkpoint.NAME
+        self.losses: list[float] = []
+
+    def fraction_done(self) -> float:
+        if self.plan.iterations:
+            return self.progress.iteration / self.plan.iterations
+        return self.progress.elapsed_s / (60 * (self.plan.minutes or 45.0))
+
+    def run(self) -> None:
+        """Train to the end of the plan, going on from a checkpoint in the output folder."""
+        self.plan.out.mkdir(parents=True, exist_ok=True)
+        if self.path.exists():
+            header = checkpoint.restore(self.path, self.network, self.average, self.optimiser)
+            self.progress = checkpoint.Progress(**header["progress"])
+            self.rng.bit_generator.state = header["rng"]
+        began = time.monotonic() - self.progress.elapsed_s
+        told = saved = validated = time.monotonic()
+        while self.fraction_done() < 1:
+            self.losses = [*self.losses[-99:], self.step()]
+            now = time.monotonic()
+            self.progress.elapsed_s = now - began
+            if now - told > _TELL_EVERY_S:
+                told = now
+                self._tell()
+            if now - saved > _SAVE_EVERY_S:
+                saved = now
+                self.save()
+            if now - validated > _VALIDATE_EVERY_S:
+                validated = now
+                self._validate()
+        self.save()
+        self._validate()
+
+    def step(self) -> float:
+        """One batch; gives its loss (cross-entropy in nats, less what soft labels cannot avoid)."""
+        self.network.train()
+        for group in self.optimiser.param_groups:
+            group["lr"] = self._learning_rate()
+        tiles, sigma_px = draw_batch(self.corpus, self.plan.recipe, self.rng)
+        labels = soft_labels(torch.from_numpy(sigma_px))
+        seen = torch.from_numpy(tiles).to(memory_format=torch.channels_last)
+        loss = nn.functional.cross_entropy(self.network(seen), labels)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
+        self.optimiser.step()
+        self.progress.iteration += 1
+        self._update_average()
+        return float(loss.detach()) - float(torch.special.entr(labels).sum(dim=1).mean())
+
+    def save(self) -> None:
+        header: dict[str, Any] = {
+            "recipe": self.plan.recipe.as_dict(),
+            "seed": self.plan.seed,
+            "learning_rate": self.plan.learning_rate,
+            "weight_decay": self.plan.weight_decay,
+            "validation_fraction": self.plan.validation_fraction,
+            "progress": vars(self.progress),
+            "rng": self.rng.bit_generator.state,
+        }
+        checkpoint.save(self.path, self.network, self.average, self.optimiser, header)
+
+    def _learning_rate(self) -> float:
+        warm = min(1.0, (1 + self.progress.iteration) / _WARM_UP)
+        return self.plan.learning_rate * warm * (1 + math.cos(math.pi * min(1.0, self.fraction_done()))) / 2
+
+    @torch.no_grad()
+    def _update_average(self) -> None:
+        keep = min(_AVERAGING, (1 + self.progress.iteration) / (10 + self.progress.iteration))
+        for key, value in self.network.state_dict().items():
+            if value.is_floating_point():
+                self.average[key].lerp_(value, 1 - keep)
+
+    def _tell(self) -> None:
+        done, elapsed_s = self.fraction_done(), self.progress.elapsed_s
+        print(
+            f"iteration {self.progress.iteration}  loss {np.mean(self.losses):.4f}  "
+            f"{self.progress.iteration / elapsed_s:.2f} batches/s  {100 * done:.1f} %  "
+            f"{elapsed_s * (1 - done) / max(done, 1e-9) / 60:.0f} min left",
+            file=sys.stderr,
+            flush=True,
+        )
+
+    def _validate(self) -> None:
+        network = averaged(self.average)
+        tiles = evaluation.degraded_tiles(self.corpus.validation, tiles_per_frame=6, seed=1)
+        row = evaluation.areas(tiles, network_sigma(network, tiles.pixels))
+        row["iteration"], row["minutes"] = self.progress.iteration, round(self.progress.elapsed_s / 60, 1)
+        row["loss"] = round(float(np.mean(self.losses)), 4) if self.losses else None
+        with (self.plan.out / "validation.jsonl").open("a", encoding="utf-8") as log:
+            log.write(json.dumps(row) + "\n")
+        print(json.dumps(row), file=sys.stderr, flush=True)
+
+
+def averaged(average: dict[str, Tensor]) -> SigmaNetwork:
+    """The network with averaged weights, ready for inference."""
+    network = SigmaNetwork()
+    network.load_state_dict(average)
+    return network.eval()
+
+
+@torch.inference_mode()
+def network_sigma(network: SigmaNetwork, tiles: np.ndarray[Any, np.dtype[np.float32]]) -> evaluation.Figures:
+    """(n,) expected ``ln sigma`` of tiles (n, h, w)."""
+    logits = [network(torch.from_numpy(part)[:, None]) for part in np.array_split(tiles, max(1, len(tiles) // 32))]
+    middles = torch.linspace(0, 1, 2 * evaluation.BINS + 1)[1::2]
+    return np.asarray((torch.softmax(torch.cat(logits), dim=1) @ middles).numpy(), np.float64)

@@ -1,0 +1,107 @@
+"""Lath martensite, etched: prior austenite grains, packets, blocks, laths, carbides.
+
+The hierarchy of Morito et al. (Acta Materialia 51, 1789, 2003), flattened: a grain falls into packets of one
+habit plane, a packet into blocks of one orientation, a block into laths.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from semdaemon.simulate.shading import secondary_electrons, to_unit
+from semdaemon.simulate.textures import (
+    Image,
+    Shape,
+    cells,
+    fractal,
+    grid,
+    scratches,
+    smoothstep,
+    soften,
+    specks,
+)
+
+
+def martensite(shape: Shape, rng: np.random.Generator, zoom: float = 1.0) -> Image:
+    """Etched lath martensite, (h, w) float32 in [0, 1]; ``zoom`` scales the laths (about 7 px wide at 1)."""
+    y, x = grid(shape)
+    warp = 18 * zoom
+    y = y + warp * fractal(shape, rng, slope=2.2, longest_px=300 * zoom)
+    x = x + warp * fractal(shape, rng, slope=2.2, longest_px=300 * zoom)
+    _, grain_edge, grain = cells(y / (420 * zoom), x / (420 * zoom), rng)
+    _, packet_edge, packet = cells(y / (170 * zoom), x / (170 * zoom), rng)
+    angle = _habit(grain, packet, rng)
+    along = (x * np.cos(angle) + y * np.sin(angle)) / zoom
+    across = (y * np.cos(angle) - x * np.sin(angle)) / zoom
+    _, block_edge, block = cells(across / 34, along / 260, rng)
+    _, lath_edge, lath = cells(across / 7.5, along / 95, rng)
+    borders = _borders(grain_edge * 420 * zoom, packet_edge * 170 * zoom)
+    height = _relief(shape, rng, lath_edge, _per_cell(lath, rng), borders, block_edge * 34)
+    grey = _orientation(block, lath, grain * 7 + packet, rng)
+    return _develop(height, grey, shape, rng)
+
+
+def _habit(grain: npt.NDArray[np.int32], packet: npt.NDArray[np.int32], rng: np.random.Generator) -> Image:
+    """Direction of the laths: one of four habit traces of the grain, chosen by the packet."""
+    traces = rng.uniform(0, math.pi, (4096, 4))
+    chosen = rng.integers(0, 4, 4096)
+    return np.asarray(traces[grain, chosen[(packet + grain * 31) % 4096]], np.float32)
+
+
+def _per_cell(index: npt.NDArray[np.int32], rng: np.random.Generator) -> Image:
+    return np.asarray(rng.random(4096, dtype=np.float32)[index % 4096], np.float32)
+
+
+def _borders(grain_px: Image, packet_px: Image) -> Image:
+    """1 on the etched prior-austenite borders, less on packet borders, 0 inside."""
+    return np.asarray(
+        np.maximum(1 - smoothstep(grain_px, 0.5, 5.0), 0.6 * (1 - smoothstep(packet_px, 0.3, 3.5))),
+        np.float32,
+    )
+
+
+def _relief(
+    shape: Shape,
+    rng: np.random.Generator,
+    lath_edge: Image,
+    lath_level: Image,
+    borders: Image,
+    block_px: Image,
+) -> Image:
+    """Height left by the etchant: rounded laths at different levels, thin films between them standing out."""
+    rounded = smoothstep(lath_edge, 0.0, 0.35)
+    strength = np.clip(0.65 + 0.4 * fractal(shape, rng, slope=1.6, longest_px=120), 0.1, 1.5)
+    film = np.exp(-((lath_edge / 0.09) ** 2)) * (0.4 + lath_level)
+    roughness = fractal(shape, rng, slope=0.9, longest_px=14, shortest_px=2.4)
+    height = strength * (1.4 * film + 0.9 * lath_level - 0.5 * rounded) + 0.22 * roughness
+    height -= 2.2 * borders + 0.5 * np.exp(-((block_px / 2.0) ** 2))
+    return np.asarray(soften(height.astype(np.float32), 0.6), np.float32)
+
+
+def _orientation(
+    block: npt.NDArray[np.int32],
+    lath: npt.NDArray[np.int32],
+    packet: npt.NDArray[np.int32],
+    rng: np.random.Generator,
+) -> Image:
+    """Channelling contrast: each block has its grey, laths differ a little from it."""
+    return np.asarray(
+        0.3
+        + 0.10 * (_per_cell(block + packet * 13, rng) - 0.5)
+        + 0.05 * (_per_cell(lath, rng) - 0.5)
+        + 0.05 * (_per_cell(packet, rng) - 0.5),
+        np.float32,
+    )
+
+
+def _develop(height: Image, grey: Image, shape: Shape, rng: np.random.Generator) -> Image:
+    area = shape[0] * shape[1]
+    carbides = specks(shape, rng, area // 900, radius_px=(0.8, 2.2))
+    height = height + 0.8 * carbides - 0.8 * scratches(shape, rng, int(rng.integers(0, 4)))
+    image = secondary_electrons(
+        np.asarray(height, np.float32), grey, tilt_gain=0.3, detector_gain=0.13, edge_gain=0.3, edge_px=2.0
+    )
+    return to_unit(image + 0.05 * np.clip(carbides, 0, 1) + 0.012 * fractal(shape, rng, slope=2.0))

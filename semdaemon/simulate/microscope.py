@@ -1,0 +1,293 @@
+"""The simulated microscope: scene, focus, dose, data bar, metadata, file, truth."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tifffile
+
+from semdaemon.errors import SemdaemonError
+from semdaemon.simulate.acquisition import Acquisition, Vendor, sidecar, vendor_tags
+from semdaemon.simulate.databar import bar_height_px, with_data_bar
+from semdaemon.simulate.optics import Defocus, Probe, detect, through_probe
+from semdaemon.simulate.run import drifting, mixed
+from semdaemon.simulate.scenes import KINDS, REFERENCE_PIXEL_SIZE_M, real_scenes, scene
+from semdaemon.simulate.textures import Image, Shape
+from semdaemon.simulate.tiff import Encoded, encode
+from semdaemon.simulate.writer import Mode, write_sidecar, write_slowly
+from semdaemon.training.degrade import equivalent_sigma_px
+
+_ROWS_PER_STRIP = {"zeiss": 1 << 20, "fei": 1, "tescan": 4, "jeol": 8, "none": 16}
+_DIRECTORY_FIRST = {"zeiss", "fei"}
+"""The others write the directory last, as libtiff does."""
+
+
+@dataclass(frozen=True, slots=True)
+class MicroscopeSettings:
+    """Everything a run follows from.
+
+    Attributes
+    ----------
+    shape
+        (height, width) of the picture without the data bar; real scenes are cut to it where larger,
+        and keep their own size where it is None.
+    kinds
+        Kinds of procedural scenes, taken in turn.
+    scenes
+        Folder of real frames in place of procedural scenes.
+    electrons_per_px
+        Dose at full white.
+    drift_m
+        Focus drift per frame in metres; None gives the mixed run.
+    interval_s, write_s
+        From the start of one frame to the start of the next, and how long writing takes.
+    """
+
+    shape: Shape | None = (768, 1024)
+    kinds: tuple[str, ...] = KINDS
+    scenes: Path | None = None
+    seed: int = 0
+    bits: int = 8
+    electrons_per_px: float = 100.0
+    pixel_size_m: float = REFERENCE_PIXEL_SIZE_M
+    probe: Probe = field(default_factory=Probe)
+    drift_m: float | None = None
+    vendor: Vendor = "fei"
+    data_bar: bool = True
+    mode: Mode = "pieces"
+    interval_s: float = 2.0
+    write_s: float = 1.0
+    name: str = "frame"
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedFrame:
+    """A frame with its truth.
+
+    Attributes
+    ----------
+    pixels
+        (h, w) uint8 or uint16, without data bar.
+    truth
+        (h, w) float32 in [0, 1]: what the same beam shows in focus and without noise.
+    radius_map_px
+        (h, w) float32: radius of the disc of confusion.
+    condition
+        ``sharp``, ``step``, ``tilt``, ``corner``, ``blurred`` or ``lost``.
+    """
+
+    index: int
+    kind: str
+    condition: str
+    pixels: npt.NDArray[Any]
+    truth: Image
+    radius_map_px: Image
+    defocus: Defocus
+    probe: Probe
+    pixel_size_m: float
+    electrons_per_px: float
+    seed: int
+
+    def facts(self) -> dict[str, object]:
+        """What the truth's JSON says."""
+        radius = self.radius_map_px
+        sigma0 = self.probe.sigma0_px
+        return {
+            "index": self.index,
+            "kind": self.kind,
+            "condition": self.condition,
+            "seed": self.seed,
+            "shape": list(self.pixels.shape),
+            "type": self.pixels.dtype.name,
+            "pixel_size_m": self.pixel_size_m,
+            "electrons_per_px": self.electrons_per_px,
+            "probe": asdict(self.probe),
+            "defocus": asdict(self.defocus),
+            "radius_px": {
+                "least": float(radius.min()),
+                "mean": float(radius.mean()),
+                "most": float(radius.max()),
+            },
+            "sigma_px": {
+                "least": equivalent_sigma_px(float(radius.min()), sigma0),
+                "most": equivalent_sigma_px(float(radius.max()), sigma0),
+            },
+            "sharp_share": float((radius < 1.0).mean()),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenFrame:
+    """A frame that is complete on disk."""
+
+    path: Path
+    frame: SimulatedFrame
+    bytes: int
+
+    def as_json(self) -> dict[str, object]:
+        return {"file": str(self.path), "bytes": self.bytes, **self.frame.facts()}
+
+
+class Microscope:
+    """Makes frames by number and writes them; the same settings give the same pixels."""
+
+    def __init__(self, settings: MicroscopeSettings | None = None) -> None:
+        self.settings = settings or MicroscopeSettings()
+        _check(self.settings)
+        self._real = real_scenes(self.settings.scenes) if self.settings.scenes else None
+
+    def frame(self, index: int) -> SimulatedFrame:
+        """Frame number ``index``, from 0."""
+        s = self.settings
+        rng = np.random.default_rng([s.seed, index])
+        kind, sharp = self._scene(index, rng)
+        metres_per_px = s.pixel_size_m / s.probe.aperture_rad
+        if s.drift_m is None:
+            condition, defocus = mixed(index, rng, metres_per_px)
+        else:
+            condition, defocus = drifting(index, rng, metres_per_px, s.drift_m)
+        shape = (int(sharp.shape[0]), int(sharp.shape[1]))
+        radius = defocus.radius_map_px(shape, s.pixel_size_m, s.probe.aperture_rad)
+        seen = through_probe(sharp, radius, s.probe)
+        truth = through_probe(sharp, np.zeros_like(radius), s.probe)
+        pixels = detect(seen, s.electrons_per_px, rng, bits=s.bits)
+        return SimulatedFrame(
+            index,
+            kind,
+            condition,
+            pixels,
+            truth,
+            radius,
+            defocus,
+            s.probe,
+            s.pixel_size_m,
+            s.electrons_per_px,
+            s.seed,
+        )
+
+    def _scene(self, index: int, rng: np.random.Generator) -> tuple[str, Image]:
+        s = self.settings
+        if self._real is not None:
+            number = index % len(self._real)
+            return self._real.paths[number].name, _cut(self._real[number], s.shape, rng)
+        kind = s.kinds[index % len(s.kinds)]
+        return kind, scene(kind, s.shape or (768, 1024), s.seed * 1_000_003 + index, s.pixel_size_m)
+
+    def encode(
+        self, frame: SimulatedFrame, name: str, acquired_at: datetime
+    ) -> tuple[Encoded, tuple[str, str] | None]:
+        """The file's bytes, and suffix and text of its sidecar where the vendor has one."""
+        s = self.settings
+        height, width = frame.pixels.shape
+        bar_px = bar_height_px(width) if s.data_bar else 0
+        facts = Acquisition(name, acquired_at, (height, width), bar_px, s.pixel_size_m, s.bits)
+        encoded = encode(
+            with_data_bar(frame.pixels, s.vendor, facts),
+            vendor_tags(s.vendor, facts),
+            rows_per_strip=min(_ROWS_PER_STRIP[s.vendor], height + bar_px),
+            # a preallocated file has its directory first: there is nothing to append to
+            directory_first=s.vendor in _DIRECTORY_FIRST or s.mode == "preallocate",
+        )
+        return encoded, sidecar(s.vendor, facts)
+
+    def write_frames(
+        self,
+        folder: Path,
+        n: int | None,
+        *,
+        on_frame: Callable[[WrittenFrame], None] | None = None,
+        stop: threading.Event | None = None,
+        truth: Path | None = None,
+    ) -> int:
+        """Write ``n`` frames (None: until ``stop`` is set) and return how many were written.
+
+        Numbering goes on after frames of the same name that are in the folder already.
+        ``on_frame`` is called on this thread after each file is complete; what it raises ends the run.
+        """
+        _check_truth(folder, truth)
+        folder.mkdir(parents=True, exist_ok=True)
+        stop = stop or threading.Event()
+        first = _next_number(folder, self.settings.name)
+        count = 0
+        while not stop.is_set() and (n is None or count < n):
+            began = time.monotonic()
+            written = self._write(folder, first + count, stop, truth)
+            count += 1
+            if on_frame is not None:
+                on_frame(written)
+            if n is None or count < n:
+                stop.wait(max(0.0, began + self.settings.interval_s - time.monotonic()))
+        return count
+
+    def _write(self, folder: Path, index: int, stop: threading.Event, truth: Path | None) -> WrittenFrame:
+        s = self.settings
+        frame = self.frame(index)
+        path = folder / f"{s.name}_{index:05d}.tif"
+        encoded, beside = self.encode(frame, path.stem, datetime.now(UTC))
+        if truth is not None:
+            write_truth(truth, path.stem, frame)
+        write_slowly(path, encoded, write_s=s.write_s, mode=s.mode, stop=stop)
+        if beside is not None:
+            write_sidecar(path.with_suffix(beside[0]), beside[1], stop=stop)
+        return WrittenFrame(path, frame, len(encoded.data))
+
+
+def write_truth(folder: Path, stem: str, frame: SimulatedFrame) -> None:
+    """Sharp picture, radius map (both float32 TIFF) and JSON of one frame."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tifffile.imwrite(folder / f"{stem}.truth.tif", frame.truth)
+    tifffile.imwrite(folder / f"{stem}.radius_px.tif", frame.radius_map_px)
+    text = json.dumps({"file": f"{stem}.tif", **frame.facts()}, indent=2)
+    (folder / f"{stem}.truth.json").write_text(text + "\n", encoding="utf-8")
+
+
+def _check(s: MicroscopeSettings) -> None:
+    unknown = [kind for kind in s.kinds if kind not in KINDS]
+    wrong = (
+        f"unknown kinds {unknown}; known are {', '.join(KINDS)}"
+        if unknown or not s.kinds
+        else f"bits must be 8 or 16, not {s.bits}"
+        if s.bits not in (8, 16)
+        else f"electrons_per_px must be above 0, not {s.electrons_per_px}"
+        if s.electrons_per_px <= 0
+        else f"pixel_size_m must be above 0, not {s.pixel_size_m}"
+        if s.pixel_size_m <= 0
+        else f"a frame needs at least 64 x 64 pixels, not {s.shape}"
+        if s.shape is not None and min(s.shape) < 64
+        else ""
+    )
+    if wrong:
+        raise SemdaemonError("simulator_settings", wrong, remedy="See `semdaemon simulate --help`.")
+
+
+def _check_truth(folder: Path, truth: Path | None) -> None:
+    if truth is not None and folder.resolve() in (truth.resolve(), *truth.resolve().parents):
+        raise SemdaemonError(
+            "truth_in_folder",
+            f"the truth folder {truth} lies in {folder}, where the daemon would take it for frames",
+            remedy="Choose a folder beside it.",
+        )
+
+
+def _next_number(folder: Path, name: str) -> int:
+    pattern = re.compile(rf"{re.escape(name)}_(\d+)\.tif")
+    numbers = [int(match[1]) for path in folder.iterdir() if (match := pattern.fullmatch(path.name))]
+    return max(numbers, default=-1) + 1
+
+
+def _cut(image: Image, shape: Shape | None, rng: np.random.Generator) -> Image:
+    if shape is None:
+        return image
+    top = int(rng.integers(0, max(1, image.shape[0] - shape[0] + 1)))
+    left = int(rng.integers(0, max(1, image.shape[1] - shape[1] + 1)))
+    return image[top : top + shape[0], left : left + shape[1]]

@@ -1,0 +1,103 @@
+"""How focus goes over a run: a deliberate mix for demonstrations, or a drift as overnight runs have it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from semdaemon.simulate.optics import Defocus
+
+_CYCLE = (
+    "sharp",
+    "step",
+    "tilt",
+    "sharp",
+    "blurred",
+    "corner",
+    "sharp",
+    "tilt",
+    "step",
+    "sharp",
+    "corner",
+    "lost",
+)
+"""Twelve frames: four sharp, six in part out of focus, one wholly, one beyond repair."""
+
+_SHARP_RADIUS_PX = 0.4
+_REPAIRABLE_PX = (3.5, 7.0)
+_LOST_PX = (32.0, 40.0)
+
+
+def mixed(index: int, rng: np.random.Generator, metres_per_px: float) -> tuple[str, Defocus]:
+    """Focus of frame ``index`` of a mixed run.
+
+    Parameters
+    ----------
+    metres_per_px
+        Defocus that makes a disc of 1 px radius: pixel size over aperture angle.
+
+    Returns
+    -------
+    condition, defocus
+        ``sharp``, ``step``, ``tilt``, ``corner``, ``blurred`` or ``lost``.
+    """
+    condition = _CYCLE[index % len(_CYCLE)]
+    return condition, _CONDITIONS[condition](rng, metres_per_px)
+
+
+def drifting(
+    index: int, rng: np.random.Generator, metres_per_px: float, drift_m: float
+) -> tuple[str, Defocus]:
+    """Focus of frame ``index`` where the stage creeps by ``drift_m`` a frame on a slightly tilted sample."""
+    jitter_m = 0.05 * abs(drift_m) * float(rng.standard_normal())
+    level_m = drift_m * index + jitter_m
+    radius_px = abs(level_m) / metres_per_px
+    condition = "sharp" if radius_px < 1.5 else "blurred" if radius_px < _LOST_PX[0] else "lost"
+    return condition, Defocus(level_m=level_m, rise_m=metres_per_px, direction_rad=math.pi / 2)
+
+
+def _side(rng: np.random.Generator) -> float:
+    return float(rng.integers(0, 4)) * math.pi / 2
+
+
+def _sharp(rng: np.random.Generator, metres_per_px: float) -> Defocus:
+    return Defocus(level_m=float(rng.uniform(-1, 1)) * _SHARP_RADIUS_PX * metres_per_px)
+
+
+def _step(rng: np.random.Generator, metres_per_px: float) -> Defocus:
+    height_m = float(rng.uniform(*_REPAIRABLE_PX)) * metres_per_px
+    return Defocus(step_m=height_m, step_at=float(rng.uniform(0.4, 0.6)), direction_rad=_side(rng))
+
+
+def _tilt(rng: np.random.Generator, metres_per_px: float) -> Defocus:
+    return _ramp(rng, metres_per_px, rise_from=0.3, direction_rad=_side(rng))
+
+
+def _corner(rng: np.random.Generator, metres_per_px: float) -> Defocus:
+    return _ramp(rng, metres_per_px, rise_from=0.45, direction_rad=_side(rng) + float(rng.uniform(0.5, 0.9)))
+
+
+def _ramp(rng: np.random.Generator, metres_per_px: float, rise_from: float, direction_rad: float) -> Defocus:
+    """In focus up to ``rise_from``, from there down to a repairable blur at the far end."""
+    end_m = float(rng.uniform(6.0, 9.0)) * metres_per_px
+    return Defocus(rise_m=end_m, rise_from=rise_from, direction_rad=direction_rad)
+
+
+def _blurred(rng: np.random.Generator, metres_per_px: float) -> Defocus:
+    return Defocus(level_m=float(rng.uniform(*_REPAIRABLE_PX)) * metres_per_px)
+
+
+def _lost(rng: np.random.Generator, metres_per_px: float) -> Defocus:
+    return Defocus(level_m=float(rng.uniform(*_LOST_PX)) * metres_per_px)
+
+
+_CONDITIONS: dict[str, Callable[[np.random.Generator, float], Defocus]] = {
+    "sharp": _sharp,
+    "step": _step,
+    "tilt": _tilt,
+    "corner": _corner,
+    "blurred": _blurred,
+    "lost": _lost,
+}

@@ -1,0 +1,174 @@
+"""Connections to the journal's file: one that writes, one that reads, and what their errors mean."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+from semdaemon.errors import SemdaemonError
+from semdaemon.journal.lock import WriterLock
+from semdaemon.journal.rows import text_of
+from semdaemon.journal.schema import bring_up_to_date, require_current
+from semdaemon.mounts import mount_of
+
+Role = Literal["owner", "guest", "reader"]
+BUSY_TIMEOUT_S = 10.0
+
+
+class Database:
+    """The journal's SQLite file.
+
+    Readers and the writer do not wait for each other (write-ahead log), so the page stays quick
+    while a burst is recorded. Every method may be called from any thread.
+
+    Durability: a commit reaches the operating system before it returns, so the end of the process,
+    by ``kill -9`` too, loses nothing. It reaches the disk at checkpoints and at each ``durable`` write;
+    a power loss may take back the undurable ones after the last durable one, never corrupts,
+    and the folder scan finds the frames again.
+
+    Parameters
+    ----------
+    path
+        The file; created by the owner where missing.
+    role
+        ``owner`` is the daemon and holds the lock, ``guest`` writes beside it (requeue),
+        ``reader`` only reads.
+    """
+
+    def __init__(self, path: Path, role: Role) -> None:
+        self.path = path
+        self._lock: WriterLock | None = None
+        self._writer: sqlite3.Connection | None = None
+        self._writing, self._reading = threading.RLock(), threading.RLock()
+        if role == "owner":
+            _prepare_folder(path.parent)
+            self._lock = WriterLock(path.parent)
+        elif not path.is_file():
+            raise _missing(path)
+        try:
+            with _explained(path):
+                self._open(role)
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self, role: Role) -> None:
+        if role != "reader":
+            self._writer = _connect(self.path.as_posix(), uri=False)
+            self._writer.execute("PRAGMA journal_mode = WAL")
+            self._writer.execute("PRAGMA synchronous = NORMAL")
+            self._writer.execute("PRAGMA fullfsync = 1")  # macOS: a sync that reaches the disk, not its cache
+            self._writer.execute("PRAGMA journal_size_limit = 67108864")
+            (bring_up_to_date if role == "owner" else require_current)(self._writer)
+        self._reader = _open_reader(self.path)
+        require_current(self._reader)
+
+    @contextmanager
+    def read(self) -> Iterator[sqlite3.Connection]:
+        """The reading connection, for one or a few quick queries."""
+        with self._reading, _explained(self.path):
+            yield self._reader
+
+    @contextmanager
+    def write(self, *, durable: bool = False) -> Iterator[sqlite3.Connection]:
+        """One transaction, committed at the end or taken back whole; ``durable`` waits for the disk."""
+        if self._writer is None:
+            raise SemdaemonError("journal_read_only", f"The journal {self.path} is open for reading only.")
+        with self._writing, _explained(self.path):
+            self._writer.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+            self._writer.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._writer
+                self._writer.execute("COMMIT")
+            except BaseException:
+                if self._writer.in_transaction:
+                    self._writer.execute("ROLLBACK")
+                raise
+
+    def close(self) -> None:
+        """Close, and give the lock back; closing twice does nothing."""
+        with self._writing, self._reading:
+            for connection in (getattr(self, "_reader", None), self._writer):
+                if connection is not None:
+                    connection.close()
+            if self._lock is not None:
+                self._lock.release()
+                self._lock = None
+
+
+def _prepare_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SemdaemonError(
+            "journal_unwritable",
+            f"The state folder {folder} cannot be made: {error}.",
+            remedy="Choose another daemon.state_dir.",
+        ) from error
+    mount = mount_of(folder)
+    if mount.remote:
+        raise SemdaemonError(
+            "state_on_network",
+            f"The state folder {folder} lies on a {mount.kind} file system ({mount.point}), "
+            "where SQLite's write-ahead log does not work.",
+            remedy="Set daemon.state_dir (or --state) to a folder on a local disk.",
+        )
+
+
+def _connect(database: str, *, uri: bool) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        database, uri=uri, isolation_level=None, timeout=BUSY_TIMEOUT_S, check_same_thread=False
+    )
+    connection.row_factory = sqlite3.Row
+    connection.text_factory = text_of
+    return connection
+
+
+def _open_reader(path: Path) -> sqlite3.Connection:
+    base = path.resolve().as_uri()
+    reader = _connect(f"{base}?mode=ro", uri=True)
+    try:
+        reader.execute("PRAGMA user_version").fetchone()
+    except sqlite3.OperationalError:
+        reader.close()
+        if path.with_name(path.name + "-wal").exists():
+            raise
+        # A folder that we may not write to, and no daemon: the file alone is the whole journal.
+        reader = _connect(f"{base}?mode=ro&immutable=1", uri=True)
+    return reader
+
+
+def _missing(path: Path) -> SemdaemonError:
+    return SemdaemonError(
+        "journal_missing",
+        f"There is no journal at {path}: no daemon has run with this state folder.",
+        remedy="Give the daemon's settings file (-c FILE) or its state folder (--state DIR).",
+    )
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.ProgrammingError as error:
+        if "closed" not in str(error):
+            raise
+        raise SemdaemonError("journal_closed", f"The journal {path} is closed.") from error
+    except sqlite3.IntegrityError:
+        raise
+    except sqlite3.OperationalError as error:
+        raise SemdaemonError(
+            "journal_write",
+            f"The journal {path} cannot be used: {error}.",
+            remedy="Check free space and permissions of the state folder, then start again.",
+        ) from error
+    except sqlite3.DatabaseError as error:
+        raise SemdaemonError(
+            "journal_damaged",
+            f"The journal {path} is damaged or not a journal: {error}.",
+            remedy="Move it away; a new one is made and the acquisition folders are read again.",
+        ) from error

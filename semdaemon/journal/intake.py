@@ -1,0 +1,121 @@
+"""How files and their pages become rows. Every function works inside its caller's transaction."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Protocol
+
+from semdaemon.journal.reading import no_such_frame
+from semdaemon.journal.rows import name_bytes
+
+_STAT = ("size_bytes", "mtime_ns")
+
+
+class SightedFile(Protocol):
+    """What a source saw: a file by name, size and time. `semdaemon.sources.Sighting` is one."""
+
+    @property
+    def source(self) -> str: ...
+    @property
+    def uri(self) -> str: ...
+    @property
+    def path(self) -> Path: ...
+    @property
+    def relative(self) -> Path: ...
+    @property
+    def size_bytes(self) -> int: ...
+    @property
+    def mtime_ns(self) -> int: ...
+
+
+def is_known(connection: sqlite3.Connection, sighting: SightedFile) -> bool:
+    """True where the newest row of this file has the same size and time."""
+    known = _newest(connection, sighting.uri)
+    return known is not None and {name: known[name] for name in _STAT} == _stat_of(sighting)
+
+
+def see_file(connection: sqlite3.Connection, sighting: SightedFile, now: float) -> bool:
+    """Record one file; True where that made a row."""
+    known = _newest(connection, sighting.uri)
+    if known is None:
+        _insert(connection, sighting, now, generation=0)
+        return True
+    if {name: known[name] for name in _STAT} == _stat_of(sighting):
+        return False
+    if known["state"] in ("seen", "held"):
+        set_columns(
+            connection, known["key"], **_stat_of(sighting), noticed_at=now, check_at=now, attempts=0
+        )  # fmt: skip
+        return False
+    _insert(connection, sighting, now, generation=known["generation"] + 1)
+    return True
+
+
+def see_page(connection: sqlite3.Connection, key: int, page: int, now: float) -> int:
+    """The row of a later page of the file whose first page is row ``key``, made where missing."""
+    first = connection.execute("SELECT * FROM frames WHERE key = ?", (key,)).fetchone()
+    if first is None:
+        raise no_such_frame(str(key))
+    known = connection.execute(
+        "SELECT key FROM frames WHERE uri = ? AND generation = ?",
+        (f"{first['uri']}#page={page}", first["generation"]),
+    ).fetchone()
+    if known is not None:
+        return int(known["key"])
+    return _insert(connection, _FileOf(first), now, generation=first["generation"], page=page)
+
+
+def set_columns(connection: sqlite3.Connection, key: int, **columns: object) -> None:
+    """Set columns of one row; the names are the caller's own words, never input."""
+    names = ", ".join(f"{name} = ?" for name in columns)
+    connection.execute(f"UPDATE frames SET {names} WHERE key = ?", (*columns.values(), key))  # noqa: S608
+
+
+def record_event(
+    connection: sqlite3.Connection, key: int, at: float, state: str, reason: str, detail: str
+) -> None:
+    """Add one step to a frame's history."""
+    connection.execute(
+        "INSERT INTO events (key, at, state, reason, detail) VALUES (?, ?, ?, ?, ?)",
+        (key, at, state, reason, detail),
+    )
+
+
+def _insert(
+    connection: sqlite3.Connection, sighting: SightedFile, now: float, *, generation: int, page: int = 0
+) -> int:
+    uri = f"{sighting.uri}#page={page}" if page else sighting.uri
+    made = connection.execute(
+        "INSERT INTO frames (source, uri, path, relative, page, generation, size_bytes, mtime_ns, state,"
+        " noticed_at, check_at, seen_at, changed_at)"
+        " VALUES (?, ?, CAST(? AS TEXT), CAST(? AS TEXT), ?, ?, ?, ?, 'seen', ?, ?, ?, ?)",
+        (sighting.source, uri, name_bytes(sighting.path), name_bytes(sighting.relative), page, generation,
+         sighting.size_bytes, sighting.mtime_ns, now, now, now, now),
+    )  # fmt: skip
+    key = int(made.lastrowid or 0)
+    reason = "page_of_file" if page else "changed_since" if generation else ""
+    record_event(connection, key, now, "seen", reason, "")
+    return key
+
+
+def _newest(connection: sqlite3.Connection, uri: str) -> sqlite3.Row | None:
+    found: sqlite3.Row | None = connection.execute(
+        "SELECT key, generation, size_bytes, mtime_ns, state FROM frames WHERE uri = ?"
+        " ORDER BY generation DESC LIMIT 1",
+        (uri,),
+    ).fetchone()
+    return found
+
+
+def _stat_of(sighting: SightedFile) -> dict[str, int]:
+    return {"size_bytes": sighting.size_bytes, "mtime_ns": sighting.mtime_ns}
+
+
+class _FileOf:
+    """A row seen as a file again, for its further pages."""
+
+    def __init__(self, row: sqlite3.Row) -> None:
+        self.source, self.uri = row["source"], row["uri"]
+        self.path, self.relative = Path(row["path"]), Path(row["relative"])
+        self.size_bytes, self.mtime_ns = row["size_bytes"], row["mtime_ns"]

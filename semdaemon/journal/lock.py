@@ -1,0 +1,64 @@
+"""One daemon a state folder: a lock that the operating system drops when its owner dies."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sqlite3
+import time
+from pathlib import Path
+
+from semdaemon.errors import SemdaemonError
+
+
+class WriterLock:
+    """Held by the one process that writes the journal.
+
+    The lock is an exclusive transaction on an empty SQLite file: the same on every platform,
+    and gone with its process, however that ends. A second file names the owner for the error's text.
+
+    Raises
+    ------
+    SemdaemonError
+        ``journal_locked``, with the process that holds it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._owner_file = folder / "journal.owner.json"
+        self._connection = sqlite3.connect(
+            folder / "journal.lock", isolation_level=None, timeout=0, check_same_thread=False
+        )
+        try:
+            self._connection.execute("BEGIN EXCLUSIVE")
+        except sqlite3.OperationalError as error:
+            self._connection.close()
+            raise self._refusal(folder, error) from error
+        self._owner_file.write_text(json.dumps({"pid": os.getpid(), "since": time.time()}), encoding="utf-8")
+
+    def release(self) -> None:
+        """Let another daemon have the folder."""
+        self._owner_file.unlink(missing_ok=True)
+        self._connection.close()
+
+    def _refusal(self, folder: Path, error: sqlite3.OperationalError) -> SemdaemonError:
+        if "locked" not in str(error):
+            return SemdaemonError(
+                "journal_unwritable",
+                f"The state folder {folder} cannot be written: {error}.",
+                remedy="Check the folder's owner and the free space, or choose another daemon.state_dir.",
+            )
+        pid = owner_pid(folder)
+        whose = "another process" if pid is None else f"process {pid}"
+        return SemdaemonError(
+            "journal_locked",
+            f"The state folder {folder} is in use by {whose}: one daemon writes a journal.",
+            remedy="Stop that daemon, or give this one its own --state folder.",
+        )
+
+
+def owner_pid(folder: Path) -> int | None:
+    """Process number of the daemon that last took this state folder, None where unknown."""
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        return int(json.loads((folder / "journal.owner.json").read_text(encoding="utf-8"))["pid"])
+    return None

@@ -1,0 +1,84 @@
+"""The command line: one short module a command, loaded when it is called."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+import click
+
+from semdaemon import __version__
+from semdaemon.errors import SemdaemonError, SettingsError
+
+COMMANDS = {
+    "demo": "Simulated microscope, daemon and page in one.",
+    "run": "The daemon.",
+    "status": "Ask the running daemon how it is.",
+    "frames": "List the journal.",
+    "why": "Tell one frame's history.",
+    "requeue": "Hand finished frames to the daemon again.",
+    "listen": "Print what is published; report gaps.",
+    "score": "Where files are out of focus, and by how much.",
+    "refocus": "Refocus files, once, the way the daemon does.",
+    "verify": "Prove that output, mask and original hold together.",
+    "simulate": "Write frames as a microscope does.",
+    "train": "Train a network on sharp frames.",
+    "evaluate": "Measure a network beside the classical methods.",
+    "config": "Check, show or print an example of the settings.",
+    "doctor": "Check everything that commonly is wrong.",
+    "compare": "Not yet: two weights on your own frames.",
+    "bench": "Not yet: this machine's figures beside its ceilings.",
+    "keys": "Not yet: CURVE key pairs.",
+}
+NOT_YET = ("compare", "bench", "keys")
+
+
+class _Lazy(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in NOT_YET:
+            return _not_yet(cmd_name)
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"semdaemon.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        # Listing help from the table keeps `semdaemon --help` from importing every command.
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+def _not_yet(name: str) -> click.Command:
+    @click.command(name, help=COMMANDS[name], context_settings={"ignore_unknown_options": True})
+    @click.argument("anything", nargs=-1)
+    def command(anything: tuple[str, ...]) -> None:
+        raise click.UsageError(f"'semdaemon {name}' is not built yet; see CHANGELOG.md for what is.")
+
+    return command
+
+
+@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="semdaemon")
+def cli() -> None:
+    """Live focus maps and refocusing for scanning electron microscopes."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Entry point: exit code 0 fine, 1 the work found something wrong, 2 wrong usage or configuration."""
+    try:
+        code = cli.main(args=None if arguments is None else list(arguments), standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except click.Abort:
+        sys.exit(130)
+    except SemdaemonError as error:
+        click.echo(f"semdaemon: {error.message} [{error.code}]", err=True)
+        if error.remedy:
+            click.echo(f"  What to do: {error.remedy}", err=True)
+        sys.exit(2 if isinstance(error, SettingsError) else 1)
+    sys.exit(code if isinstance(code, int) else 0)

@@ -1,0 +1,30 @@
+"""Options that several commands share, and what they become."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from semdaemon.settings import Settings, load_settings
+
+config_option = click.option(
+    "-c",
+    "--config",
+    "config",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Settings file; without it the platform's own, where it exists.",
+)
+state_option = click.option(
+    "--state", type=click.Path(path_type=Path, file_okay=False), help="State folder (journal)."
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object a line, nothing else.")
+
+
+def settings_from(config: Path | None, *, state: Path | None = None, **sections: dict[str, Any]) -> Settings:
+    """Settings with the command line's values above everything else; None values do not count."""
+    given = {name: {k: v for k, v in values.items() if v is not None} for name, values in sections.items()}
+    if state is not None:
+        given.setdefault("daemon", {})["state_dir"] = state
+    return load_settings(config, {name: values for name, values in given.items() if values})

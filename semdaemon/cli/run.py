@@ -1,0 +1,65 @@
+"""``semdaemon run``: the daemon."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from types import FrameType
+
+import click
+
+from semdaemon.cli.options import config_option, settings_from, state_option
+from semdaemon.daemon import Daemon
+from semdaemon.errors import SettingsError
+from semdaemon.logs import configure_logging
+from semdaemon.settings import Settings
+
+_FOLDER = click.Path(path_type=Path, file_okay=False)
+
+
+@click.command("run")
+@config_option
+@click.option("--folder", "folders", type=_FOLDER, multiple=True, help="Acquisition folder; may be repeated.")
+@click.option("--output", type=_FOLDER, help="Where refocused frames go.")
+@state_option
+@click.option("--micromanager", type=int, is_flag=False, flag_value=4827, help="Not yet.")
+@click.option("--ndtiff", type=_FOLDER, multiple=True, help="Not yet.")
+def command(
+    config: Path | None,
+    folders: tuple[Path, ...],
+    output: Path | None,
+    state: Path | None,
+    micromanager: int | None,
+    ndtiff: tuple[Path, ...],
+) -> None:
+    """Watch acquisition folders, score every frame, refocus what is blurred, publish both."""
+    if micromanager is not None or ndtiff:
+        raise click.UsageError("The Micro-Manager and NDTiff sources are not built yet; use --folder.")
+    settings = settings_from(
+        config, state=state, folder={"folders": folders or None}, output={"folder": output}
+    )
+    require_sources(settings)
+    configure_logging(settings.daemon.log_level)
+    run_until_stopped(Daemon(settings))
+
+
+def require_sources(settings: Settings) -> None:
+    """A daemon that watches nothing is a mistake, and so is a folder that was never there."""
+    if not settings.folder.folders:
+        raise SettingsError(
+            "no_source",
+            "There is nothing to watch: no acquisition folder is set.",
+            remedy="Give one with --folder DIR, or set folder.folders in the settings file.",
+        )
+
+
+def run_until_stopped(daemon: Daemon) -> None:
+    """Run until SIGINT or SIGTERM, then drain."""
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        daemon.request_stop()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+    with daemon:
+        daemon.wait()

@@ -1,0 +1,272 @@
+"""Builds the parts from settings, starts them, and takes them down in order."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+
+from semdaemon import __version__, systemd
+from semdaemon.errors import SemdaemonError
+from semdaemon.focus import load_scorer
+from semdaemon.journal import Journal, find_journal
+from semdaemon.metrics import Metrics
+from semdaemon.outbound import Outbound
+from semdaemon.page.app import create_app
+from semdaemon.page.changes import Changes
+from semdaemon.page.pictures import Pictures
+from semdaemon.page.server import PageServer
+from semdaemon.pipeline import Pipeline
+from semdaemon.plugs import load_sinks
+from semdaemon.recent import RecentFrames
+from semdaemon.settings import Settings
+from semdaemon.sources import Sighting, Source
+from semdaemon.sources.folder import FolderSource
+from semdaemon.wire.publisher import Publisher
+from semdaemon.worker import Worker
+
+_IDLE_S = 0.5
+_BUSY_S = 0.03
+_STALLED_S = 120.0
+_log = structlog.get_logger("semdaemon.daemon")
+
+
+class Daemon:
+    """The running service.
+
+    Use as a context manager: entering starts everything, leaving drains and stops it.
+
+    Raises
+    ------
+    SemdaemonError
+        On start: whatever keeps a part from working (an address or a state folder in use, say).
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.metrics = Metrics()
+        self.changes = Changes()
+        self.started_at = datetime.now(UTC)
+        self._stop = threading.Event()
+        self._new = threading.Event()
+        self._scored = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self._alive: dict[str, float] = {}
+        self._cleanups: list[tuple[str, Callable[[], None]]] = []
+
+    def __enter__(self) -> Daemon:
+        try:
+            self.start()
+        except BaseException:
+            self.stop(drain_s=0)
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    # -- start ---------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start every part; returns when frames are taken in."""
+        settings = self.settings
+        self.journal = Journal(find_journal(settings.daemon.state_dir))
+        self._at_stop("journal", self.journal.close)
+        recovered = self.journal.recover()
+        scorer = load_scorer(settings.focus.scorer, settings.focus)
+        self.worker = Worker(settings) if settings.refocus.enabled else None
+        self.publisher = self._start_publisher()
+        outbound = Outbound(settings.publish, self.publisher, load_sinks(settings.daemon.sinks), self.metrics)
+        self._at_stop("sinks", outbound.close)
+        self.pipeline = Pipeline(
+            settings=settings,
+            journal=self.journal,
+            scorer=scorer,
+            worker=self.worker,
+            outbound=outbound,
+            metrics=self.metrics,
+            recent=RecentFrames(),
+            changed=self._changed,
+        )
+        self.page = self._start_page()
+        self._start_threads()
+        self.sources = self._start_sources()
+        systemd.notify("READY=1")
+        _log.info("daemon ready", version=__version__, recovered=recovered, **self.addresses())
+
+    def _start_publisher(self) -> Publisher | None:
+        if not self.settings.publish.endpoint:
+            return None
+        publisher = Publisher(self.settings.publish, self.settings.daemon.instrument, status=self.status)
+        publisher.start()
+        self._at_stop("publisher", publisher.close)
+        return publisher
+
+    def _start_page(self) -> PageServer | None:
+        if not self.settings.page.enabled:
+            return None
+        pictures = Pictures(self.journal, self.settings.limits, self.settings.page.pictures_bytes)
+        app = create_app(
+            journal=self.journal,
+            pictures=pictures.get,
+            status=self.status,
+            metrics=self._exposition,
+            changed=self.changes,
+        )
+        server = PageServer(app, self.settings.page.host, self.settings.page.port)
+        server.start()
+        self._at_stop("page", server.stop)
+        return server
+
+    def _start_threads(self) -> None:
+        jobs = [("score", self.pipeline.look, self._new)]
+        if self.worker is not None:
+            jobs.append(("refocus", self.pipeline.restore, self._scored))
+            self._at_stop("worker", self.worker.stop)
+        for name, step, wake in jobs:
+            thread = threading.Thread(target=self._work, args=(name, step, wake), name=name, daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def _start_sources(self) -> list[Source]:
+        sources: list[Source] = []
+        if self.settings.folder.folders:
+            excluded = [self.settings.output.folder.expanduser(), self.settings.daemon.state_dir.expanduser()]
+            sources.append(FolderSource(self.settings.folder, excluded))
+        for source in sources:
+            source.start(self._deliver)
+            self._at_stop(f"source {source.name}", source.stop)
+        return sources
+
+    def _deliver(self, sightings: Sequence[Sighting]) -> None:
+        new = self.journal.see(sightings)
+        self.metrics.frames["seen"].inc(new)
+        if new:
+            self._new.set()
+            self._changed()
+
+    def _changed(self) -> None:
+        self._scored.set()
+        self.changes.announce()
+
+    # -- the working threads -------------------------------------------------------------------------------
+
+    def _work(self, name: str, step: Callable[[], bool], wake: threading.Event) -> None:
+        """Call ``step`` until the daemon stops; what it raises never ends the thread."""
+        while not self._stop.is_set():
+            self._alive[name] = time.monotonic()
+            try:
+                worked = step()
+            except SemdaemonError as error:
+                self._count(name, error.code, error)
+                worked = False
+            except Exception as error:  # noqa: BLE001 - the thread's edge: logged, counted, the next frame goes on
+                self._count(name, "unexpected", error)
+                worked = False
+            if not worked:
+                waiting = self.journal.next_check_at() is not None
+                wake.wait(_BUSY_S if waiting and name == "score" else _IDLE_S)
+                wake.clear()
+
+    def _count(self, thread: str, code: str, error: Exception) -> None:
+        self.metrics.faults.labels(code).inc()
+        _log.error("step failed", thread=thread, code=code, error=str(error), exc_info=code == "unexpected")
+        self._stop.wait(_IDLE_S)
+
+    # -- what others ask -----------------------------------------------------------------------------------
+
+    def addresses(self) -> dict[str, str]:
+        """Where it can be reached."""
+        return {
+            "page": self.page.url if self.page is not None else "",
+            "endpoint": self.publisher.endpoint if self.publisher is not None else "",
+            "control": self.publisher.control_endpoint if self.publisher is not None else "",
+        }
+
+    def status(self) -> dict[str, Any]:
+        """State of every part, plain JSON values."""
+        worker = self.worker
+        return {
+            "version": __version__,
+            "pid": os.getpid(),
+            "instrument": self.settings.daemon.instrument,
+            "started_at": self.started_at.isoformat(),
+            "settings_fingerprint": self.settings.fingerprint,
+            "frames": self.journal.counts(),
+            "oldest_waiting_s": self.journal.oldest_waiting_s(),
+            "worker": {"state": "disabled"} if worker is None else worker.describe(),
+            "sources": [_plain_health(source) for source in getattr(self, "sources", [])],
+            "output": {"folder": str(self.settings.output.folder), "fault": self.pipeline.output_fault},
+            "threads_alive": not self._stalled(),
+            "addresses": self.addresses() if hasattr(self, "page") else {},
+        }
+
+    def _stalled(self) -> bool:
+        patience_s = max(_STALLED_S, self.settings.worker.timeout_s + self.settings.worker.start_timeout_s)
+        return any(time.monotonic() - at > patience_s for at in self._alive.values())
+
+    def _exposition(self) -> bytes:
+        self.metrics.oldest_waiting_seconds.set(self.journal.oldest_waiting_s() or 0.0)
+        if self.worker is not None:
+            self.metrics.worker_restarts.set(self.worker.describe()["restarts"])
+            self.metrics.worker_available.set(float(self.worker.available))
+        if self.publisher is not None:
+            self.metrics.messages_dropped.set(sum(self.publisher.counters["shed"].values()))
+        return self.metrics.exposition()
+
+    # -- end -----------------------------------------------------------------------------------------------
+
+    def wait(self) -> None:
+        """Until `request_stop`; feeds systemd's watchdog while the working threads turn."""
+        interval_s = watchdog_s if (watchdog_s := systemd.watchdog_interval_s()) else 1.0
+        while not self._stop.wait(interval_s):
+            if not self._stalled():
+                systemd.notify("WATCHDOG=1")
+
+    def request_stop(self) -> None:
+        """End `wait`; safe in a signal handler and from any thread."""
+        self._stop.set()
+
+    def stop(self, drain_s: float | None = None) -> None:
+        """Finish the frame in hand (at most ``drain_s`` seconds), then take the parts down."""
+        self._stop.set()
+        systemd.notify("STOPPING=1")
+        self._new.set()
+        self._scored.set()
+        deadline = time.monotonic() + (self.settings.daemon.drain_s if drain_s is None else drain_s)
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        if any(thread.is_alive() for thread in self._threads) and getattr(self, "worker", None) is not None:
+            # The job in flight is given up; its frame stays scored and is taken up at the next start.
+            self.worker.stop()  # type: ignore[union-attr]
+            for thread in self._threads:
+                thread.join(5.0)
+        while self._cleanups:
+            name, cleanup = self._cleanups.pop()
+            try:
+                cleanup()
+            except (SemdaemonError, OSError, RuntimeError) as error:
+                _log.error("part did not stop cleanly", part=name, error=str(error))
+
+    def _at_stop(self, name: str, cleanup: Callable[[], None]) -> None:
+        self._cleanups.append((name, cleanup))
+
+
+def _plain_health(source: Source) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return {
+        key: value if isinstance(value, (str, int, float, bool, type(None))) else _plain(value)
+        for key, value in asdict(source.health()).items()
+    }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_plain(item) for item in value]
+    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)

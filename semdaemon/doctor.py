@@ -1,0 +1,190 @@
+"""Everything that commonly is wrong, checked, each with its remedy."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import socket
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Literal
+
+from semdaemon.errors import SemdaemonError
+from semdaemon.focus import load_scorer
+from semdaemon.mounts import mount_of
+from semdaemon.settings import Settings
+from semdaemon.worker import Worker
+
+State = Literal["ok", "warn", "wrong"]
+
+_LOW_SPACE_BYTES = 2 * 2**30
+_FEW_WATCHES = 65536
+_SMALL_SHM_BYTES = 256 * 2**20
+_PACKAGES = ("torch", "numpy", "tifffile", "imagecodecs", "onnxruntime", "pyzmq", "watchdog")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One check's result; ``remedy`` is empty where nothing is to be done."""
+
+    check: str
+    state: State
+    detail: str
+    remedy: str = ""
+
+
+def examine(settings: Settings) -> Iterator[Finding]:
+    """Run every check, quick ones first; a check that fails does not stop the next."""
+    for check in CHECKS:
+        yield from check(settings)
+
+
+def _packages(_: Settings) -> Iterator[Finding]:
+    yield Finding("Python", "ok", f"{platform.python_version()} on {platform.platform(terse=True)}")
+    for name in _PACKAGES:
+        try:
+            yield Finding(name, "ok", metadata.version(name))
+        except metadata.PackageNotFoundError:
+            yield Finding(
+                name, "wrong", "not installed", f"{Path(sys.executable).name} -m pip install {name}"
+            )
+
+
+def _folders(settings: Settings) -> Iterator[Finding]:
+    if not settings.folder.folders:
+        yield Finding(
+            "acquisition folder",
+            "warn",
+            "none is set",
+            "Set folder.folders, or give --folder to 'semdaemon run'.",
+        )
+    for folder in settings.folder.folders:
+        yield _folder(folder.expanduser())
+
+
+def _folder(folder: Path) -> Finding:
+    name = f"folder {folder}"
+    if not folder.is_dir():
+        return Finding(
+            name, "wrong", "is not there", "Mount or create it; the daemon takes it up when it appears."
+        )
+    if not os.access(folder, os.R_OK | os.X_OK):
+        return Finding(name, "wrong", "cannot be read", "Give the service's user read permission.")
+    mount = mount_of(folder)
+    if mount.remote:
+        return Finding(name, "ok", f"{mount.kind}: changes come without events, so it is polled")
+    return Finding(name, "ok", mount.kind or "readable")
+
+
+def _places(settings: Settings) -> Iterator[Finding]:
+    yield _writable("state folder", settings.daemon.state_dir.expanduser(), local=True)
+    yield _writable("output folder", settings.output.folder.expanduser(), local=False)
+
+
+def _writable(name: str, folder: Path, *, local: bool) -> Finding:
+    there = next((p for p in (folder, *folder.parents) if p.exists()), folder)
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        return Finding(
+            name, "wrong", f"{folder} cannot be written: {error}", "Choose another, or give permission."
+        )
+    if local and mount_of(there).remote:
+        return Finding(
+            name, "wrong", f"{folder} is on a network file system", "Set daemon.state_dir to a local disk."
+        )
+    free = shutil.disk_usage(there).free
+    if free < _LOW_SPACE_BYTES:
+        return Finding(
+            name, "warn", f"{folder}: {free / 2**30:.1f} GiB free", "Free space, or choose another disk."
+        )
+    return Finding(name, "ok", f"{folder}: {free / 2**30:.0f} GiB free")
+
+
+def _ports(settings: Settings) -> Iterator[Finding]:
+    wanted = [("publisher", settings.publish.endpoint), ("control", settings.publish.control)]
+    if settings.page.enabled:
+        wanted.append(("page", f"tcp://{settings.page.host}:{settings.page.port}"))
+    for name, endpoint in wanted:
+        host, _, port = endpoint.removeprefix("tcp://").rpartition(":")
+        if endpoint.startswith("tcp://") and port.isdigit() and int(port):
+            yield _port(name, host.strip("[]"), int(port))
+
+
+def _port(name: str, host: str, port: int) -> Finding:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            return Finding(
+                f"{name} port {port}",
+                "warn",
+                f"in use or not allowed: {error}",
+                "'semdaemon status' tells whether it is the daemon; else choose another port.",
+            )
+    return Finding(f"{name} port {port}", "ok", "free")
+
+
+def _linux(_: Settings) -> Iterator[Finding]:
+    limit = Path("/proc/sys/fs/inotify/max_user_watches")
+    if limit.is_file():
+        watches = int(limit.read_text())
+        few = watches < _FEW_WATCHES
+        yield Finding(
+            "inotify watches",
+            "warn" if few else "ok",
+            f"{watches} folders can be watched",
+            "sysctl fs.inotify.max_user_watches=524288 (scanning goes on without)." if few else "",
+        )
+    shm = Path("/dev/shm")  # noqa: S108 - asked for its size only
+    if shm.is_dir():
+        free = shutil.disk_usage(shm).free
+        small = free < _SMALL_SHM_BYTES
+        yield Finding(
+            "shared memory",
+            "warn" if small else "ok",
+            f"{free / 2**20:.0f} MiB free",
+            "In a container, start it with --shm-size=1g." if small else "",
+        )
+
+
+def _estimator(settings: Settings) -> Iterator[Finding]:
+    try:
+        scorer = load_scorer(settings.focus.scorer, settings.focus)
+    except SemdaemonError as error:
+        yield Finding("focus scorer", "wrong", error.message, error.remedy)
+    else:
+        yield Finding("focus scorer", "ok", scorer.name)
+
+
+def _worker(settings: Settings) -> Iterator[Finding]:
+    worker = Worker(settings)
+    try:
+        worker.start()
+        known = worker.describe()
+        weights = known["weights"]
+        yield Finding(
+            "worker", "ok", f"{known['device']}, weights {weights['name']} ({weights['sha256'][:12]})"
+        )
+    except SemdaemonError as error:
+        yield Finding("worker", "wrong", error.message, error.remedy)
+    finally:
+        worker.stop()
+
+
+CHECKS: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
+    _packages,
+    _folders,
+    _places,
+    _ports,
+    _linux,
+    _estimator,
+    _worker,
+)

@@ -1,0 +1,100 @@
+"""One file through the same path as in the daemon, without journal and messages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from semdaemon.errors import FrameError
+from semdaemon.focus import BLURRED, FocusMap, Scorer, focus_map
+from semdaemon.formats import read_frames
+from semdaemon.formats.output import claim_output_path, write_refocused
+from semdaemon.frame import Frame
+from semdaemon.provenance import provenance_of
+from semdaemon.settings import Settings
+from semdaemon.worker import Worker
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one frame.
+
+    Attributes
+    ----------
+    reason
+        ``refocused``, ``sharp``, ``beyond_repair``, ``undecided`` or ``audit_rejected``.
+    output
+        The file written, or None.
+    """
+
+    frame: Frame
+    focus: FocusMap
+    reason: str
+    output: Path | None
+    regions: tuple[dict[str, Any], ...]
+    seconds: float
+
+    def as_json(self, file: Path) -> dict[str, object]:
+        return {
+            "file": str(file),
+            "page": self.frame.page,
+            "reason": self.reason,
+            "output": None if self.output is None else str(self.output),
+            "verdicts": self.focus.counts(),
+            "regions": list(self.regions),
+            "seconds": self.seconds,
+        }
+
+
+def refocus_file(
+    path: Path, *, settings: Settings, scorer: Scorer, worker: Worker, output: Path
+) -> Iterator[Outcome]:
+    """Score and refocus every frame of a file; one `Outcome` a frame.
+
+    Raises
+    ------
+    FrameError
+        The file or frame cannot be read or refocused.
+    WorkerError
+        The worker died or cannot start.
+    """
+    for frame in read_frames(path, limits=settings.limits, sidecar=settings.folder.sidecar):
+        focus = focus_map(frame, settings.focus, scorer)
+        everywhere = settings.refocus.everywhere
+        if not everywhere and not (focus.verdict == BLURRED).any():
+            yield Outcome(frame, focus, _why_not(focus), None, (), 0.0)
+            continue
+        answer = worker.refocus(frame, focus.to_bytes())
+        regions = tuple(answer.regions)
+        if not answer.mask.any():
+            yield Outcome(frame, focus, "audit_rejected", None, regions, answer.seconds)
+            continue
+        target = claim_output_path(output, Path(path.name), frame.page, frame.uri)
+        try:
+            write_refocused(
+                target,
+                frame=frame,
+                refocused=answer.pixels,
+                mask=answer.mask,
+                focus=focus,
+                provenance=provenance_of(frame, focus, answer, settings),
+                compression=settings.output.compression,
+                keep_original_page=settings.output.keep_original_page,
+                source_path=path,
+            )
+        except OSError as error:
+            raise FrameError(
+                "output_unwritable",
+                f"{target} cannot be written: {error}.",
+                remedy="Choose another folder with -o, or free space.",
+            ) from error
+        yield Outcome(frame, focus, "refocused", target, regions, answer.seconds)
+
+
+def _why_not(focus: FocusMap) -> str:
+    counts = focus.counts()
+    if counts["beyond_repair"]:
+        return "beyond_repair"
+    return "sharp" if counts["sharp"] else "undecided"

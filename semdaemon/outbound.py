@@ -1,0 +1,140 @@
+"""What leaves the daemon for each frame: messages, previews, and the sinks of other distributions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import structlog
+
+from semdaemon.errors import SemdaemonError
+from semdaemon.focus import VERDICTS, FocusMap, picture
+from semdaemon.frame import Frame
+from semdaemon.journal import Row
+from semdaemon.metrics import Metrics
+from semdaemon.plugs import Sink
+from semdaemon.settings import Publish
+from semdaemon.wire.messages import NamedArray, NamedBlob, frame_header
+from semdaemon.worker import WorkerAnswer
+
+REFOCUSED_BADGE = "refocused by network"
+_log = structlog.get_logger("semdaemon.outbound")
+
+
+class Publishes(Protocol):
+    """What `semdaemon.wire.Publisher` does here."""
+
+    def publish(
+        self,
+        event: str,
+        header: dict[str, Any],
+        arrays: Sequence[NamedArray] = (),
+        blobs: Sequence[NamedBlob] = (),
+    ) -> None: ...
+
+
+class Outbound:
+    """Turns results into messages and hands them on; never raises for a receiver's sake.
+
+    Parameters
+    ----------
+    publisher
+        None publishes nothing (``publish.endpoint = ""``).
+    """
+
+    def __init__(
+        self, settings: Publish, publisher: Publishes | None, sinks: Sequence[Sink], metrics: Metrics
+    ) -> None:
+        self._settings, self._publisher = settings, publisher
+        self._sinks, self._metrics = list(sinks), metrics
+
+    def score(self, frame: Frame, focus: FocusMap, *, redelivered: bool = False) -> None:
+        """Events ``score`` and ``preview``."""
+        header = {
+            "frame": frame_header(frame),
+            "tile_px": focus.tile_px,
+            "area": focus.area.as_list(),
+            "verdicts": {str(code): word for code, word in enumerate(VERDICTS)},
+            "scorer": focus.scorer,
+            "counts": focus.counts(),
+            "median_sigma_px": focus.median_sigma_px(),
+            "redelivered": redelivered,
+            "warnings": list(frame.warnings),
+        }
+        arrays = (
+            ("sigma_px", focus.sigma_px.astype(np.float32)),
+            ("score", focus.score.astype(np.float32)),
+            ("verdict", focus.verdict.astype(np.uint8)),
+            ("sigma_relative_sd", focus.sigma_relative_sd.astype(np.float32)),
+        )
+        self._send("score", header, arrays)
+        self._preview(frame, frame.pixels, refocused=False)
+        self._tell(lambda sink: sink.scored(header, focus))
+
+    def refocused(
+        self,
+        frame: Frame,
+        answer: WorkerAnswer,
+        provenance: dict[str, Any],
+        path: Path,
+        *,
+        redelivered: bool = False,
+    ) -> None:
+        """Events ``frame`` and ``preview``."""
+        header = {
+            "frame": frame_header(frame),
+            "refocused_by": "network",
+            "weights": answer.weights,
+            "regions": answer.regions,
+            "original_sha256": frame.content_sha256,
+            "settings_fingerprint": provenance["settings"]["fingerprint"],
+            "seconds": answer.seconds,
+            "output": path.resolve().as_uri(),
+            "redelivered": redelivered,
+        }
+        self._send("frame", header, (("refocused", answer.pixels), ("mask", answer.mask)))
+        self._preview(frame, answer.pixels, refocused=True)
+        self._tell(lambda sink: sink.refocused(header, str(path)))
+
+    def fault(self, row: Row, error: SemdaemonError, *, frame: Frame | None = None) -> None:
+        """Event ``fault``."""
+        about = (
+            frame_header(frame)
+            if frame is not None
+            else {"id": row.frame_id or None, "source": row.source, "uri": row.uri}
+        )
+        header = {"frame": about, "code": error.code, "message": error.message, "remedy": error.remedy}
+        self._send("fault", header)
+        self._tell(lambda sink: sink.failed(header, error.code, error.message))
+
+    def close(self) -> None:
+        """Close the sinks."""
+        self._tell(lambda sink: sink.close())
+
+    def _preview(self, frame: Frame, pixels: np.ndarray[Any, Any], *, refocused: bool) -> None:
+        if not self._settings.preview or self._publisher is None:
+            return
+        small = picture.preview(pixels, frame.image_area, self._settings.preview_px)
+        image = picture.badge(small, REFOCUSED_BADGE) if refocused else small
+        header = {"frame": frame_header(frame), "refocused": refocused}
+        self._send("preview", header, (), (("preview", "image/jpeg", picture.encode(image, "jpeg")),))
+
+    def _send(
+        self,
+        event: str,
+        header: dict[str, Any],
+        arrays: Sequence[NamedArray] = (),
+        blobs: Sequence[NamedBlob] = (),
+    ) -> None:
+        if self._publisher is not None:
+            self._publisher.publish(event, header, arrays, blobs)
+
+    def _tell(self, call: Callable[[Sink], None]) -> None:
+        for sink in self._sinks:
+            try:
+                call(sink)
+            except Exception:  # noqa: BLE001 - foreign code must not hinder a frame; logged and counted
+                self._metrics.faults.labels("sink_exception").inc()
+                _log.exception("sink failed", sink=type(sink).__name__)

@@ -1,0 +1,298 @@
+"""The journey of one frame: settle -> read -> score -> publish, then refocus -> audit -> save -> publish.
+
+The journal is the queue between the two halves and the memory of both, so a restart goes on where it was.
+`Pipeline.look` is called by the scoring thread alone and `Pipeline.restore` by the refocusing thread alone.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from semdaemon.errors import FrameError, SemdaemonError, WorkerError
+from semdaemon.focus import BLURRED, FocusMap, Scorer, focus_map
+from semdaemon.formats import read_frames
+from semdaemon.formats.output import claim_output_path, write_refocused
+from semdaemon.frame import Frame
+from semdaemon.journal import Journal, Row
+from semdaemon.metrics import Metrics
+from semdaemon.outbound import Outbound
+from semdaemon.provenance import provenance_of
+from semdaemon.recent import RecentFrames
+from semdaemon.settings import Settings
+from semdaemon.sources.settle import NotYet, settle
+from semdaemon.worker import Worker, WorkerAnswer
+
+MOST_ATTEMPTS = 3
+"""A frame whose look or job began this often without an end is set aside: something dies of it."""
+
+MOST_WORKER_DEATHS = 2
+
+_OUTPUT_PAUSE_S = 5.0
+_log = structlog.get_logger("semdaemon")
+
+
+@dataclass
+class Pipeline:
+    """What a frame passes through."""
+
+    settings: Settings
+    journal: Journal
+    scorer: Scorer
+    worker: Worker | None
+    outbound: Outbound
+    metrics: Metrics
+    recent: RecentFrames
+    changed: Callable[[], None] = lambda: None
+    output_fault: str | None = None
+    _deaths: dict[int, int] = field(default_factory=dict)
+    _output_retry_at: float = 0.0
+
+    # -- first half: settle, read, score -------------------------------------------------------------------
+
+    def look(self) -> bool:
+        """Take the next frame that may be complete as far as its score; False where none is due."""
+        row = self.journal.next_to_settle()
+        if row is None:
+            return False
+        interrupted = row.attempts > 0
+        if self.journal.attempt(row.key) > MOST_ATTEMPTS:
+            self._fail(row, _poison(row))
+            return True
+        try:
+            with self.metrics.stage_seconds.labels("settle").time():
+                found = settle(row, self.settings.folder, self.settings.limits, time.time())
+        except FrameError as error:
+            self._unreadable(row, error)
+            return True
+        if isinstance(found, NotYet):
+            self.metrics.frames["held"].inc()
+            self.journal.hold(row.key, found.reason, found.retry_at, found.detail)
+            return True
+        for frame in found.frames:
+            page_row = (
+                row if frame.page == found.frames[0].page else self.journal.add_page(row.key, frame.page)
+            )
+            if not page_row.final:
+                self._score(page_row, frame, interrupted=interrupted)
+        return True
+
+    def _unreadable(self, row: Row, error: FrameError) -> None:
+        if error.code == "vanished":
+            self._skip(row, "vanished", error.message)
+        else:
+            self._fail(row, error)
+
+    def _score(self, row: Row, frame: Frame, *, interrupted: bool) -> None:
+        fingerprint = self.settings.fingerprint
+        twin = self.journal.duplicate_of(frame.content_sha256, fingerprint, frame.page)
+        if twin is not None and twin.key != row.key:
+            self._skip(row, "duplicate_content", f"the same bytes as frame number {twin.key} ({twin.path})")
+            return
+        self.journal.settle(row.key, frame, fingerprint)
+        self.metrics.frames["settled"].inc()
+        try:
+            with self.metrics.stage_seconds.labels("score").time():
+                focus = focus_map(frame, self.settings.focus, self.scorer)
+        except SemdaemonError as error:
+            self._fail(row, error, frame=frame)
+            return
+        self.outbound.score(frame, focus, redelivered=interrupted)
+        self._scored(row, frame, focus)
+
+    def _scored(self, row: Row, frame: Frame, focus: FocusMap) -> None:
+        self.metrics.frames["scored"].inc()
+        self.metrics.score_delay_seconds.observe(max(0.0, time.time() - row.mtime_ns / 1e9))
+        wanted, reason = self._what_to_refocus(focus)
+        summary = {
+            "verdicts": focus.counts(),
+            "median_sigma_px": focus.median_sigma_px(),
+            "vendor": frame.vendor,
+            "warnings": list(frame.warnings),
+        }
+        if wanted:
+            self.recent.keep(row.key, frame)
+        self.journal.scored(row.key, focus.to_bytes(), summary, wanted, reason=reason)
+        if not wanted:
+            self._ended(row, "published", reason, frame=frame, **summary)
+        self.changed()
+
+    def _what_to_refocus(self, focus: FocusMap) -> tuple[bool, str]:
+        counts = focus.counts()
+        if self.worker is None:
+            return False, "refocus_disabled"
+        if self.settings.refocus.everywhere or (focus.verdict == BLURRED).any():
+            return True, ""
+        if counts["beyond_repair"]:
+            return False, "beyond_repair"
+        return False, "sharp" if counts["sharp"] else "undecided"
+
+    # -- second half: refocus, audit, save -----------------------------------------------------------------
+
+    def restore(self) -> bool:
+        """Refocus the next scored frame; False where none waits or refocusing pauses."""
+        worker = self.worker
+        if worker is None or not worker.available or time.monotonic() < self._output_retry_at:
+            return False
+        row = self.journal.next_to_refocus()
+        if row is None:
+            return False
+        try:
+            worker.start()
+            interrupted = row.attempts > 0
+            if self.journal.attempt(row.key) > MOST_ATTEMPTS:
+                self._fail(row, _poison(row))
+                return True
+            frame = self.recent.take(row.key) or self._read_again(row)
+            answer = worker.refocus(frame, row.focus_blob or b"")
+        except WorkerError as error:
+            return self._worker_gone(row, error)
+        except FrameError as error:
+            self._unreadable(row, error)
+            return True
+        self._refocused(row, frame, answer, interrupted=interrupted)
+        return True
+
+    def _read_again(self, row: Row) -> Frame:
+        """The frame from its file, which must still hold what was scored."""
+        frame = next(
+            iter(read_frames(row.path, source=row.source, limits=self.settings.limits, only_page=row.page))
+        )
+        if frame.content_sha256 != row.content_sha256:
+            raise FrameError(
+                "overwritten",
+                f"{row.path} changed after it was scored; what was scored is gone.",
+                remedy="Nothing to do: the file as it is now is a frame of its own.",
+            )
+        return frame
+
+    def _worker_gone(self, row: Row, error: WorkerError) -> bool:
+        self.metrics.faults.labels(error.code).inc()
+        if error.code not in ("worker_died", "worker_timeout"):
+            # The device, the weights or a stop: no fault of this frame, and its attempt does not count.
+            self.journal.release(row.key)
+            return False
+        deaths = self._deaths[row.key] = self._deaths.get(row.key, 0) + 1
+        _log.warning("worker lost", frame=row.frame_id, code=error.code, fault=error.message, deaths=deaths)
+        if deaths >= MOST_WORKER_DEATHS:
+            self._deaths.pop(row.key)
+            self._fail(row, error)
+        return True
+
+    def _refocused(self, row: Row, frame: Frame, answer: WorkerAnswer, *, interrupted: bool) -> None:
+        self._deaths.pop(row.key, None)
+        self.metrics.stage_seconds.labels("refocus").observe(answer.seconds)
+        focus = FocusMap.from_bytes(row.focus_blob or b"")
+        if not answer.mask.any():
+            self._rejected(row, frame, answer)
+            return
+        provenance = provenance_of(frame, focus, answer, self.settings)
+        try:
+            written = self._save(row, frame, focus, answer, provenance)
+        except OSError as error:
+            self._output_refused(row, error)
+            return
+        self.output_fault = None
+        summary = {"regions": answer.regions, "weights": answer.weights, "seconds": answer.seconds}
+        self.journal.refocused(row.key, written, summary)
+        self.metrics.frames["refocused"].inc()
+        self.outbound.refocused(frame, answer, provenance, written, redelivered=interrupted)
+        self.journal.finish(row.key, "published", "refocused")
+        self._ended(row, "published", "refocused", frame=frame, output=str(written), seconds=answer.seconds)
+
+    def _rejected(self, row: Row, frame: Frame, answer: WorkerAnswer) -> None:
+        """The audit found that the frame does not support what the network made of it: told, not hidden."""
+        worst = max((r["unexplained"] or 0.0 for r in answer.regions), default=0.0)
+        error = FrameError(
+            "audit_rejected",
+            f"{row.path}: re-blurring the refocused regions leaves {worst:.0%} of their contrast unexplained "
+            f"(at most {self.settings.refocus.audit_max_residual:.0%} is taken); the original stands.",
+            remedy="Take the frame again, or look at it with 'semdaemon refocus --everywhere'.",
+        )
+        self.outbound.fault(row, error, frame=frame)
+        self.metrics.faults.labels(error.code).inc()
+        self.journal.finish(row.key, "published", error.code, error.message, error.remedy)
+        self._ended(row, "published", error.code, frame=frame)
+
+    def _save(
+        self, row: Row, frame: Frame, focus: FocusMap, answer: WorkerAnswer, provenance: dict[str, Any]
+    ) -> Path:
+        path = claim_output_path(self.settings.output.folder.expanduser(), row.relative, row.page, frame.uri)
+        with self.metrics.stage_seconds.labels("save").time():
+            write_refocused(
+                path,
+                frame=frame,
+                refocused=answer.pixels,
+                mask=answer.mask,
+                focus=focus,
+                provenance=provenance,
+                compression=self.settings.output.compression,
+                keep_original_page=self.settings.output.keep_original_page,
+                source_path=row.path,
+            )
+        return path
+
+    def _output_refused(self, row: Row, error: OSError) -> None:
+        """A full or read-only disk is no fault of the frame: it waits, and the fault shows in the status."""
+        fault = f"{self.settings.output.folder} cannot be written: {error}"
+        if fault != self.output_fault:
+            self.outbound.fault(
+                row,
+                SemdaemonError(
+                    "output_unwritable",
+                    fault,
+                    remedy="Free space or restore permissions; refocusing goes on by itself.",
+                ),
+            )
+        self.output_fault = fault
+        self.metrics.faults.labels("output_unwritable").inc()
+        self._output_retry_at = time.monotonic() + _OUTPUT_PAUSE_S
+        self.journal.release(row.key)
+        _log.error("output refused", folder=str(self.settings.output.folder), error=str(error))
+
+    # -- ends ----------------------------------------------------------------------------------------------
+
+    def _fail(self, row: Row, error: SemdaemonError, *, frame: Frame | None = None) -> None:
+        self.outbound.fault(row, error, frame=frame)
+        self.metrics.faults.labels(error.code).inc()
+        self.journal.finish(row.key, "failed", error.code, error.message, error.remedy)
+        self._ended(row, "failed", error.code, frame=frame, detail=error.message)
+
+    def _skip(self, row: Row, reason: str, detail: str) -> None:
+        self.journal.finish(row.key, "skipped", reason, detail)
+        self._ended(row, "skipped", reason, detail=detail)
+
+    def _ended(self, row: Row, state: str, reason: str, *, frame: Frame | None = None, **facts: Any) -> None:
+        """The one log event of a frame, with everything about it."""
+        self.metrics.frames[state].inc()
+        level = _log.warning if state == "failed" else _log.info
+        known = (
+            {}
+            if frame is None
+            else {"frame": frame.id, "shape": frame.shape, "type": frame.pixels.dtype.name}
+        )
+        waited_s = round(max(0.0, time.time() - row.seen_at), 3)
+        level(
+            "frame",
+            number=row.key,
+            file=str(row.path),
+            state=state,
+            reason=reason,
+            after_s=waited_s,
+            **known,
+            **facts,
+        )
+        self.changed()
+
+
+def _poison(row: Row) -> FrameError:
+    return FrameError(
+        "poison",
+        f"{row.path}: work on it began {row.attempts} times and never ended; daemon or worker died of it.",
+        remedy="Try the file alone with 'semdaemon score'; 'semdaemon requeue' hands it to the daemon again.",
+    )

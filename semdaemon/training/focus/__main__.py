@@ -1,4 +1,4 @@
-"""``python -m semdaemon.training.focus train|export|evaluate``."""
+"""The blur estimator: ``python -m semdaemon.training.focus train|export|evaluate``."""
 
 from __future__ import annotations
 
@@ -7,22 +7,56 @@ from pathlib import Path
 
 import torch
 
-from semdaemon.training.focus.trainer import Plan, Trainer
+MODEL = Path(__file__).parents[2] / "focus" / "data" / "sigma.onnx"
 
 
 def main() -> None:
+    given = _arguments().parse_args()
+    torch.set_num_threads(given.threads)
+    {"train": _train, "export": _export, "evaluate": _evaluate}[given.command](given)
+
+
+def _arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m semdaemon.training.focus", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    train = commands.add_parser("train", help="train the blur estimator; goes on from a checkpoint in --out")
+    train = commands.add_parser("train", help="train; goes on from a checkpoint found in --out")
     train.add_argument("--data", type=Path, required=True, help="folder of sharp frames")
     train.add_argument("--out", type=Path, required=True, help="folder of checkpoint and log")
-    train.add_argument("--minutes", type=float, default=None)
-    train.add_argument("--iterations", type=int, default=None)
+    train.add_argument("--minutes", type=float, help="end by the clock")
+    train.add_argument("--iterations", type=int, help="end by count: reproducible")
     train.add_argument("--seed", type=int, default=0)
-    train.add_argument("--threads", type=int, default=1)
-    given = parser.parse_args()
-    torch.set_num_threads(given.threads)
-    Trainer(Plan(given.data, given.out, minutes=given.minutes, iterations=given.iterations, seed=given.seed)).run()
+    export = commands.add_parser("export", help="checkpoint to .onnx and card, calibrated")
+    export.add_argument("--run", type=Path, required=True, help="the training's --out")
+    export.add_argument("--data", type=Path, required=True, help="the folder it was trained on")
+    export.add_argument("--model", type=Path, default=MODEL, help="where to write (default: the shipped one)")
+    evaluate = commands.add_parser("evaluate", help="figures on held-out frames, into the card")
+    evaluate.add_argument("--data", type=Path, required=True, help="folder with train/ and heldout/")
+    evaluate.add_argument("--model", type=Path, default=MODEL)
+    evaluate.add_argument("--seed", type=int, default=0)
+    for command in (train, export, evaluate):
+        command.add_argument("--threads", type=int, default=1)
+    return parser
+
+
+def _train(given: argparse.Namespace) -> None:
+    from semdaemon.training.focus.trainer import Plan, Trainer
+
+    plan = Plan(
+        given.data, given.out, minutes=given.minutes, iterations=given.iterations, seed=given.seed
+    )
+    Trainer(plan).run()
+
+
+def _export(given: argparse.Namespace) -> None:
+    from semdaemon.training.focus.export import export
+
+    export(given.run, given.data, given.model)
+
+
+def _evaluate(given: argparse.Namespace) -> None:
+    from semdaemon.training.focus.report import evaluate
+
+    evaluate(given.data, given.model, seed=given.seed)
 
 
 if __name__ == "__main__":

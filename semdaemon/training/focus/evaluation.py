@@ -10,7 +10,6 @@ import numpy.typing as npt
 
 from semdaemon.training import degrade
 from semdaemon.training.corpus import CorpusFrame, Image
-from semdaemon.training.focus.network import BINS as BINS
 from semdaemon.training.focus.network import TILE_PX
 
 Figures = npt.NDArray[np.float64]

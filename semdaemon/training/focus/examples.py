@@ -92,7 +92,8 @@ def detect(scene: Image, recipe: Recipe, rng: np.random.Generator) -> Image:
     gain = _log_uniform(rng, recipe.dimmed_gain) if rng.random() < recipe.dimmed_share else 1.0
     seen = scene * np.float32(gain) + np.float32(rng.uniform(0, 1 - gain))
     amplifier = _log_uniform(rng, recipe.amplifier) if rng.random() < recipe.amplifier_share else 0.0
-    correlation = rng.uniform(*recipe.fast_axis_correlation) if rng.random() < recipe.correlated_share else 0.0
+    correlated = rng.random() < recipe.correlated_share
+    correlation = rng.uniform(*recipe.fast_axis_correlation) if correlated else 0.0
     seen = degrade.expose(
         seen,
         _log_uniform(rng, recipe.electrons_per_px),

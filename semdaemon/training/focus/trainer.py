@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
 from semdaemon.training import checkpoint
-from semdaemon.training.corpus import load_corpus
+from semdaemon.training.corpus import Image, load_corpus
 from semdaemon.training.focus import evaluation
 from semdaemon.training.focus.examples import Recipe, draw_batch
-from semdaemon.training.focus.network import SigmaNetwork, soft_labels
+from semdaemon.training.focus.network import SigmaNetwork, bin_edges_px, soft_labels
 
 _TELL_EVERY_S = 15.0
 _SAVE_EVERY_S = 60.0
@@ -135,23 +136,21 @@ class Trainer:
 
     def _tell(self) -> None:
         done, elapsed_s = self.fraction_done(), self.progress.elapsed_s
-        print(
+        sys.stderr.write(
             f"iteration {self.progress.iteration}  loss {np.mean(self.losses):.4f}  "
             f"{self.progress.iteration / elapsed_s:.2f} batches/s  {100 * done:.1f} %  "
-            f"{elapsed_s * (1 - done) / max(done, 1e-9) / 60:.0f} min left",
-            file=sys.stderr,
-            flush=True,
+            f"{elapsed_s * (1 - done) / max(done, 1e-9) / 60:.0f} min left\n"
         )
 
     def _validate(self) -> None:
-        network = averaged(self.average)
         tiles = evaluation.degraded_tiles(self.corpus.validation, tiles_per_frame=6, seed=1)
-        row = evaluation.areas(tiles, network_sigma(network, tiles.pixels))
+        log_sigma = expected_log_sigma(logits_of(averaged(self.average), tiles.pixels))
+        row = evaluation.areas(tiles, log_sigma)
         row["iteration"], row["minutes"] = self.progress.iteration, round(self.progress.elapsed_s / 60, 1)
         row["loss"] = round(float(np.mean(self.losses)), 4) if self.losses else None
         with (self.plan.out / "validation.jsonl").open("a", encoding="utf-8") as log:
             log.write(json.dumps(row) + "\n")
-        print(json.dumps(row), file=sys.stderr, flush=True)
+        sys.stderr.write(json.dumps(row) + "\n")
 
 
 def averaged(average: dict[str, Tensor]) -> SigmaNetwork:
@@ -162,8 +161,13 @@ def averaged(average: dict[str, Tensor]) -> SigmaNetwork:
 
 
 @torch.inference_mode()
-def network_sigma(network: SigmaNetwork, tiles: np.ndarray[Any, np.dtype[np.float32]]) -> evaluation.Figures:
-    """(n,) expected ``ln sigma`` of tiles (n, h, w)."""
-    logits = [network(torch.from_numpy(part)[:, None]) for part in np.array_split(tiles, max(1, len(tiles) // 32))]
-    middles = torch.linspace(0, 1, 2 * evaluation.BINS + 1)[1::2]
-    return np.asarray((torch.softmax(torch.cat(logits), dim=1) @ middles).numpy(), np.float64)
+def logits_of(network: SigmaNetwork, tiles: Image) -> Tensor:
+    """Tiles (n, h, w) float32 to logits (n, bins)."""
+    parts = np.array_split(tiles, max(1, len(tiles) // 32))
+    return torch.cat([network(torch.from_numpy(part)[:, None]) for part in parts])
+
+
+def expected_log_sigma(logits: Tensor) -> npt.NDArray[np.float64]:
+    """Logits (n, bins) to the expectation of ``ln sigma_px`` (n,)."""
+    edges = np.log(bin_edges_px()).astype(np.float64)
+    return np.asarray(torch.softmax(logits, dim=1).double().numpy() @ ((edges[1:] + edges[:-1]) / 2))

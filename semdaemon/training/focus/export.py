@@ -1,0 +1,130 @@
+"""From a checkpoint to what is shipped: ``sigma.onnx`` and its card, calibrated on validation frames."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from semdaemon.training import checkpoint, degrade
+from semdaemon.training.corpus import load_corpus
+from semdaemon.training.focus import evaluation
+from semdaemon.training.focus.network import (
+    SIGMA_IN_FOCUS_PX,
+    TILE_PX,
+    SigmaNetwork,
+    bin_edges_px,
+    soft_labels,
+)
+from semdaemon.training.focus.trainer import averaged, logits_of
+
+_CALIBRATION_RADII_PX = (0.0, 0.0, 1.0, 2.0, 3.0, 5.0, 8.0, 13.0, 20.0)
+_CALIBRATION_DOSES = (5.0, 20.0, 100.0, 1000.0)
+
+
+def export(run: Path, data: Path, model: Path) -> dict[str, Any]:
+    """Write ``model`` (.onnx) and the card beside it; gives the card.
+
+    Parameters
+    ----------
+    run
+        Folder of the training, with its checkpoint.
+    data
+        The folder it was trained on; the temperature is fitted on its validation groups.
+    """
+    path = run / checkpoint.NAME
+    header = checkpoint.read_header(path)
+    network = averaged(checkpoint.read_average(path))
+    content = as_onnx(network)
+    corpus = load_corpus(data, validation_fraction=header["validation_fraction"], seed=header["seed"])
+    card = {
+        "name": "sigma",
+        "what": "equivalent Gaussian blur of a tile of an SEM frame, in pixels, as a distribution over bins",
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "bytes": len(content),
+        "parameters": sum(p.numel() for p in network.parameters()),
+        "tile_px": TILE_PX,
+        "sigma_in_focus_px": SIGMA_IN_FOCUS_PX,
+        "label": "sqrt(sigma_in_focus_px^2 + (R/2)^2) for a disc of radius R pixels",
+        "levels_px": [round(float(edge), 6) for edge in bin_edges_px()],
+        "temperature": round(fit_temperature(network, corpus.validation), 3),
+        "training": {
+            "command": "python -m semdaemon.training.focus train --data TRAIN --out RUN",
+            "seed": header["seed"],
+            "iterations": header["progress"]["iteration"],
+            "minutes_on_one_core": round(header["progress"]["elapsed_s"] / 60, 1),
+            "learning_rate": header["learning_rate"],
+            "weight_decay": header["weight_decay"],
+            "recipe": header["recipe"],
+            "frames": len(corpus.train),
+            "validation_groups": sorted({frame.group for frame in corpus.validation}),
+        },
+        "data": sources(data),
+    }
+    model.write_bytes(content)
+    write_card(model, card)
+    return card
+
+
+def write_card(model: Path, card: dict[str, Any]) -> None:
+    text = json.dumps(card, indent=1, ensure_ascii=False)
+    model.with_suffix(".json").write_text(text + "\n", encoding="utf-8")
+
+
+def as_onnx(network: SigmaNetwork) -> bytes:
+    """The network with its normalisations folded; free in number and size of tiles."""
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        # The exporter that needs no further package is the one torch calls legacy, and it says so each time.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            network.eval(),
+            (torch.zeros(2, 1, TILE_PX, TILE_PX),),
+            buffer,  # type: ignore[arg-type]
+            dynamo=False,
+            opset_version=17,
+            input_names=["tiles"],
+            output_names=["logits"],
+            dynamic_axes={"tiles": {0: "n", 2: "h", 3: "w"}, "logits": {0: "n"}},
+        )
+    return buffer.getvalue()
+
+
+def fit_temperature(network: SigmaNetwork, frames: Any, *, seed: int = 2) -> float:
+    """The divisor of the logits that makes validation tiles most likely."""
+    tiles = evaluation.degraded_tiles(
+        frames, radii_px=_CALIBRATION_RADII_PX, doses=_CALIBRATION_DOSES, tiles_per_frame=5, seed=seed
+    )
+    sigma_px = [degrade.equivalent_sigma_px(r, SIGMA_IN_FOCUS_PX) for r in tiles.radius_px]
+    labels = soft_labels(torch.tensor(sigma_px, dtype=torch.float32))
+    logits = logits_of(network, tiles.pixels)
+
+    def loss(temperature: float) -> float:
+        return float(torch.nn.functional.cross_entropy(logits / temperature, labels))
+
+    candidates = np.geomspace(0.5, 4.0, 85)
+    return float(min(candidates, key=loss))
+
+
+def sources(data: Path) -> list[dict[str, Any]]:
+    """Frames by source and licence, from the folder's ``index.csv`` (empty without one)."""
+    import csv
+
+    index = next((p for p in (data / "index.csv", data.parent / "index.csv") if p.exists()), None)
+    if index is None:
+        return []
+    counts: dict[tuple[str, str], int] = {}
+    with index.open(newline="", encoding="utf-8") as text:
+        for row in csv.DictReader(text):
+            if row.get("part") == data.name:
+                key = (row["source"], row["licence"])
+                counts[key] = counts.get(key, 0) + 1
+    return [{"source": s, "licence": lic, "frames": n} for (s, lic), n in sorted(counts.items())]
+
+

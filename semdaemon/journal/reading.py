@@ -91,8 +91,9 @@ class JournalReader:
         asked: list[tuple[str, tuple[object, ...]]] = []
         if text.isdecimal() and len(text) < 16:
             asked.append(("key = ?", (int(text),)))
-        if len(text) >= _MIN_ID_PREFIX and all(letter in "0123456789abcdef" for letter in text.lower()):
-            asked.append(("frame_id >= ? AND frame_id < ?", (text.lower(), text.lower() + "g")))
+        prefix = text.lower()
+        if len(text) >= _MIN_ID_PREFIX and all(letter in "0123456789abcdef" for letter in prefix):
+            asked.append(("frame_id != '' AND frame_id >= ? AND frame_id < ?", (prefix, prefix + "g")))
         asked.append(("uri = ?", (text,)))
         asked.append(("path IN (CAST(? AS TEXT), CAST(? AS TEXT))", (name, absolute)))
         asked.append(("relative = CAST(? AS TEXT)", (name,)))
@@ -120,7 +121,7 @@ class JournalReader:
     def oldest_waiting_s(self, now: float | None = None) -> float:
         """Age of the frame that has been on its way the longest, seconds; 0 where none is."""
         marks = ",".join(f"'{state}'" for state in OPEN)
-        query = f"SELECT MIN(seen_at) FROM frames WHERE state IN ({marks})"  # noqa: S608 (own words)
+        query = f"SELECT MIN(seen_at) FROM frames INDEXED BY frames_open WHERE state IN ({marks})"  # noqa: S608 (own words)
         with self._database.read() as connection:
             oldest = connection.execute(query).fetchone()[0]
         return 0.0 if oldest is None else max(0.0, (time.time() if now is None else now) - float(oldest))

@@ -1,0 +1,48 @@
+"""Micro-Manager: JSON in tag 51123 of every page."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+
+from semdaemon.formats.ifd import decode_text
+from semdaemon.formats.vendors.texts import iso_moment, moment, number
+from semdaemon.formats.vendors.told import Evidence, Told
+
+TAG = 51123
+
+
+def parse(evidence: Evidence) -> Told | None:
+    """What Micro-Manager's tags tell; None where there are none."""
+    tag = evidence.page.tags.get(TAG) if evidence.page is not None else None
+    if tag is None:
+        return None
+    try:
+        found = json.loads(decode_text(tag.raw.rstrip(b"\0")), parse_constant=str)
+    except (ValueError, RecursionError) as error:
+        return Told("micromanager", warnings=(f"Micro-Manager tag {TAG}: {error}",))
+    if not isinstance(found, dict):
+        return Told("micromanager", warnings=(f"Micro-Manager tag {TAG} holds no object",))
+    return Told(
+        vendor="micromanager",
+        metadata=found,
+        pixel_size_m=_pixel_size(found),
+        acquired_at=_acquired(found),
+    )
+
+
+def _pixel_size(found: dict[str, object]) -> tuple[float, float] | None:
+    for key in ("PixelSizeUm", "PixelSize_um", "PixelSizeMicrons"):
+        size_um = number(found.get(key))
+        if size_um:  # 0 means: not calibrated
+            return (size_um * 1e-6, size_um * 1e-6)
+    return None
+
+
+def _acquired(found: dict[str, object]) -> datetime | None:
+    for key in ("ReceivedTime", "Time", "UserData-TimeReceivedByCore"):
+        text = str(found.get(key, ""))
+        when = moment([text], ("%Y-%m-%d %H:%M:%S.%f %z", "%Y-%m-%d %H:%M:%S %z")) or iso_moment(text)
+        if when is not None:
+            return when
+    return None

@@ -1,0 +1,269 @@
+"""Subscribers: iterate what a daemon publishes, with gaps seen and healed."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import AsyncIterator, Generator, Iterator, Sequence
+from typing import Any, TypeVar
+
+import zmq
+import zmq.asyncio
+
+from semdaemon.errors import SemdaemonError
+from semdaemon.wire.dialogue import Ask, Command, Conversation, Parts, Receive
+from semdaemon.wire.stream import Told
+
+ENDPOINT = "tcp://127.0.0.1:5570"
+CONTROL = "tcp://127.0.0.1:5571"
+HEAL_TIMEOUT_S = 5.0
+MAX_PART_BYTES = 4 * 2**30
+RECEIVE_MESSAGES = 1000
+
+T = TypeVar("T")
+Dialogue = Generator[Command, Parts | None, T]
+
+
+class _Connected:
+    """What the blocking and the asyncio subscriber share."""
+
+    _context_type: type[zmq.Context[Any]]
+
+    def __init__(
+        self,
+        endpoint: str = ENDPOINT,
+        control: str = CONTROL,
+        topics: Sequence[str] = ("",),
+        heal: bool = True,
+        timeout_s: float | None = None,
+        *,
+        from_start: bool = False,
+    ) -> None:
+        self._context = self._context_type()
+        self.endpoint = endpoint
+        self.control = control
+        self.timeout_s = timeout_s
+        self._conversation = Conversation(topics, heal=heal and bool(control), from_start=from_start)
+        self._heart = ""
+        self._control: Any = None
+        self._sub: Any = self._context.socket(zmq.SUB)
+        # The echo comes back only when every subscription before it is in place: it goes last.
+        for topic in (*topics, self._conversation.nonce):
+            self._sub.setsockopt(zmq.SUBSCRIBE, topic.encode())
+        try:
+            _connect(self._sub, endpoint)
+        except SemdaemonError:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Leave; safe to call twice."""
+        self._context.destroy(linger=0)
+
+    @property
+    def epoch(self) -> str:
+        """UUID of the publisher's run, '' before anything came."""
+        return self._conversation.stream.epoch
+
+    @property
+    def instrument(self) -> str:
+        """The publisher's instrument, '' before it answered."""
+        return self._conversation.stream.instrument
+
+    @property
+    def healed(self) -> int:
+        """Messages that were fetched from the replay store so far."""
+        return self._conversation.healed
+
+    @property
+    def malformed(self) -> int:
+        """Received multiparts that were no messages, and were left."""
+        return self._conversation.malformed
+
+    def _control_socket(self) -> Any:
+        if self._control is None:
+            self._control = self._context.socket(zmq.DEALER)
+            _connect(self._control, self.control)
+        return self._control
+
+    def _drop_control_socket(self) -> None:
+        # An answer that is late now would be taken for the next one's; a new socket has none.
+        self._control.close(linger=0)
+        self._control = None
+
+    def _listen_to_heart(self) -> None:
+        heart = f"{self.instrument}/heartbeat/"
+        if self._conversation.stream.ready and heart != self._heart:
+            self._heart = heart
+            self._sub.setsockopt(zmq.SUBSCRIBE, heart.encode())
+
+    def _silence(self, timeout_s: float) -> SemdaemonError:
+        return SemdaemonError(
+            "not_ready",
+            f"No publisher answered at {self.endpoint} within {timeout_s:g} s.",
+            remedy="Is the daemon running ('semdaemon status'), and is this its publish.endpoint?",
+        )
+
+
+class Subscriber(_Connected):
+    """Iterate messages of a running daemon; not thread-safe.
+
+    Parameters
+    ----------
+    endpoint, control
+        The daemon's ``publish.endpoint`` and ``publish.control``; ``control=""`` heals nothing.
+    topics
+        Prefixes, e.g. ``("sem/score/", "sem/fault/")``; the default takes everything.
+    heal
+        Fetch lost messages from the replay store.
+    timeout_s
+        The iteration ends after so long without a message; None waits for ever.
+    from_start
+        Begin with what the daemon's replay store still has of this run.
+
+    Yields
+    ------
+    Message, Gap or NewEpoch
+        Gaps that could not be healed and restarts of the publisher are told in the place where they happened;
+        every item has ``event`` and ``topic``.
+
+    Examples
+    --------
+    >>> with Subscriber(topics=("sem/score/",)) as subscriber:  # doctest: +SKIP
+    ...     for told in subscriber:
+    ...         if told.event == "score":
+    ...             print(told.header["frame"]["uri"], told.arrays["sigma_px"])
+    """
+
+    _context_type = zmq.Context
+
+    def __enter__(self) -> Subscriber:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def ready(self, timeout_s: float = 10.0) -> Subscriber:
+        """Wait until the publisher has all subscriptions: whatever is published from now on will arrive.
+
+        Raises
+        ------
+        SemdaemonError
+            ``not_ready`` after ``timeout_s``.
+        """
+        if not self._drive(self._conversation.until_ready(timeout_s)):
+            raise self._silence(timeout_s)
+        return self
+
+    def receive(self, timeout_s: float | None = None) -> Told | None:
+        """The next message, gap or new epoch; None after ``timeout_s`` without one."""
+        return self._drive(self._conversation.next_told(timeout_s))
+
+    def __iter__(self) -> Iterator[Told]:
+        while (told := self.receive(self.timeout_s)) is not None:
+            yield told
+
+    def _drive(self, dialogue: Dialogue[T]) -> T:
+        try:
+            command = next(dialogue)
+            while True:
+                reply = self._ask(command) if isinstance(command, Ask) else self._next(command)
+                command = dialogue.send(reply)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
+
+    def _next(self, command: Receive) -> Parts | None:
+        self._listen_to_heart()
+        if not self._sub.poll(_milliseconds(command.timeout_s)):
+            return None
+        return _buffers(self._sub.recv_multipart(copy=False))
+
+    def _ask(self, command: Ask) -> Parts | None:
+        socket = self._control_socket()
+        socket.send(json.dumps(command.request).encode())
+        end = time.monotonic() + HEAL_TIMEOUT_S
+        while socket.poll(_milliseconds(max(0.0, end - time.monotonic()))):
+            reply = _buffers(socket.recv_multipart(copy=False))
+            if command.is_answered_by(reply):
+                return reply
+        self._drop_control_socket()
+        return None
+
+
+class AsyncSubscriber(_Connected):
+    """`Subscriber` for asyncio: ``async with``, ``await ready()``, ``async for``; the same parameters."""
+
+    _context_type = zmq.asyncio.Context
+
+    async def __aenter__(self) -> AsyncSubscriber:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.close()
+
+    async def ready(self, timeout_s: float = 10.0) -> AsyncSubscriber:
+        """Wait until the publisher has all subscriptions; ``not_ready`` after ``timeout_s``."""
+        if not await self._drive(self._conversation.until_ready(timeout_s)):
+            raise self._silence(timeout_s)
+        return self
+
+    async def receive(self, timeout_s: float | None = None) -> Told | None:
+        """The next message, gap or new epoch; None after ``timeout_s`` without one."""
+        return await self._drive(self._conversation.next_told(timeout_s))
+
+    async def __aiter__(self) -> AsyncIterator[Told]:
+        while (told := await self.receive(self.timeout_s)) is not None:
+            yield told
+
+    async def _drive(self, dialogue: Dialogue[T]) -> T:
+        try:
+            command = next(dialogue)
+            while True:
+                reply = self._ask(command) if isinstance(command, Ask) else self._next(command)
+                command = dialogue.send(await reply)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
+
+    async def _next(self, command: Receive) -> Parts | None:
+        self._listen_to_heart()
+        if not await self._sub.poll(_milliseconds(command.timeout_s)):
+            return None
+        return _buffers(await self._sub.recv_multipart(copy=False))
+
+    async def _ask(self, command: Ask) -> Parts | None:
+        socket = self._control_socket()
+        await socket.send(json.dumps(command.request).encode())
+        end = time.monotonic() + HEAL_TIMEOUT_S
+        while await socket.poll(_milliseconds(max(0.0, end - time.monotonic()))):
+            reply = _buffers(await socket.recv_multipart(copy=False))
+            if command.is_answered_by(reply):
+                return reply
+        self._drop_control_socket()
+        return None
+
+
+def _connect(socket: Any, endpoint: str) -> None:
+    socket.linger = 0
+    socket.rcvhwm = RECEIVE_MESSAGES
+    socket.setsockopt(zmq.MAXMSGSIZE, MAX_PART_BYTES)
+    socket.ipv6 = "[" in endpoint
+    # A machine that vanished without goodbye (power, cable) is noticed and connected to again.
+    socket.setsockopt(zmq.HEARTBEAT_IVL, 5_000)
+    socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 15_000)
+    try:
+        socket.connect(endpoint)
+    except zmq.ZMQError as error:
+        raise SemdaemonError(
+            "endpoint_invalid",
+            f"{endpoint!r} is not an address that can be connected to: {error}.",
+            remedy=f"Expected e.g. {ENDPOINT}.",
+        ) from error
+
+
+def _milliseconds(timeout_s: float | None) -> int | None:
+    return None if timeout_s is None else int(timeout_s * 1000)
+
+
+def _buffers(frames: Sequence[zmq.Frame]) -> Parts:
+    # Large buffers stay where libzmq received them; arrays are views of them.
+    return [frame.buffer for frame in frames]

@@ -1,0 +1,193 @@
+"""Requests on the control socket (ROUTER) and their bounded answers.
+
+``{"request": "status"}``, ``{"request": "snapshot", "topic": T}`` and
+``{"request": "replay", "topic": T, "from": N}``. An ``id`` in the request stands in the reply.
+Each answer is one multipart message: a JSON head, then the parts of the messages that it lists under
+``messages``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import zmq
+
+from semdaemon.errors import SemdaemonError
+from semdaemon.wire.messages import SCHEMA, Part, plain
+from semdaemon.wire.replay import ReplayStore, Sent
+
+REPLY_BYTES = 16 * 2**20
+REPLY_MESSAGES = 256
+REQUESTS = ("status", "snapshot", "replay")
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What answers are made of; belongs to the publisher's thread."""
+
+    instrument: str
+    epoch: str
+    sequences: Mapping[str, int]
+    store: ReplayStore
+    status: Callable[[], Mapping[str, Any]]
+
+
+def answer(request: bytes, desk: Desk) -> list[Part]:
+    """Parts of the reply to one request; whatever comes in, an answer goes out."""
+    try:
+        asked = _parse(request)
+    except SemdaemonError as error:
+        return _refuse(error, None)
+    number = asked.get("id") if isinstance(asked.get("id"), str | int) else None
+    try:
+        said, sent = _ANSWERS[asked["request"]](asked, desk)
+    except SemdaemonError as error:
+        return _refuse(error, number)
+    head = {"schema": SCHEMA, "reply": asked["request"], "id": number, "epoch": desk.epoch, **said}
+    head["messages"] = [{"sequence": one.sequence, "parts": len(one.parts)} for one in sent]
+    return [_json(head), *(part for one in sent for part in one.parts)]
+
+
+def envelope(parts: Sequence[bytes]) -> tuple[list[bytes], bytes]:
+    """Split what a ROUTER received: return address (with the empty part of REQ clients) and the request.
+
+    Requests of any other number of parts give an empty request, which is refused.
+    """
+    if len(parts) == 2:
+        return [parts[0]], parts[1]
+    if len(parts) == 3 and parts[1] == b"":
+        return [parts[0], b""], parts[2]
+    return [parts[0], b""] if len(parts) > 2 and parts[1] == b"" else [parts[0]], b""
+
+
+def ask(endpoint: str, request: Mapping[str, Any], timeout_s: float = 2.0) -> dict[str, Any]:
+    """Ask a running daemon and wait for the head of its answer.
+
+    Parameters
+    ----------
+    endpoint
+        The control socket, e.g. ``tcp://127.0.0.1:5571``.
+    request
+        e.g. ``{"request": "status"}``.
+
+    Raises
+    ------
+    SemdaemonError
+        ``no_answer`` where nothing answers in time, or the code that the daemon refused with.
+    """
+    with zmq.Context() as context, context.socket(zmq.DEALER) as socket:
+        socket.linger = 0
+        _connect(socket, endpoint)
+        socket.send(json.dumps(dict(request)).encode())
+        if not socket.poll(int(timeout_s * 1000)):
+            raise SemdaemonError(
+                "no_answer",
+                f"Nothing answered at {endpoint} within {timeout_s:g} s: no daemon runs there.",
+                remedy="Start it with 'semdaemon run', or name the right address in publish.control.",
+            )
+        return read_reply(socket.recv_multipart())
+
+
+def read_reply(parts: Sequence[Part]) -> dict[str, Any]:
+    """Head of a reply as a dictionary; a refusal is raised."""
+    try:
+        head = json.loads(bytes(parts[0]))
+    except (ValueError, RecursionError):
+        head = None
+    if not isinstance(head, dict):
+        raise SemdaemonError("bad_reply", "The answer is not JSON: is this a semdaemon control socket?")
+    if head.get("reply") == "error":
+        raise SemdaemonError(
+            str(head.get("code", "refused")), str(head.get("message", "")), remedy=str(head.get("remedy", ""))
+        )
+    return head
+
+
+def split_messages(head: Mapping[str, Any], parts: Sequence[Part]) -> list[list[Part]]:
+    """The messages behind the head of a reply, each as its parts."""
+    messages = []
+    at = 1
+    for entry in head.get("messages", []):
+        count = int(entry["parts"])
+        messages.append(list(parts[at : at + count]))
+        at += count
+    return messages
+
+
+def _connect(socket: zmq.Socket[bytes], endpoint: str) -> None:
+    try:
+        socket.connect(endpoint)
+    except zmq.ZMQError as error:
+        raise SemdaemonError(
+            "endpoint_invalid",
+            f"{endpoint!r} is not an address that can be connected to: {error}.",
+            remedy="Expected e.g. tcp://127.0.0.1:5571.",
+        ) from error
+
+
+def _parse(request: bytes) -> dict[str, Any]:
+    try:
+        asked = json.loads(request)
+    except (ValueError, RecursionError) as error:
+        raise _bad("a request is one part of JSON") from error
+    if not isinstance(asked, dict) or not isinstance(asked.get("request"), str):
+        raise _bad('a request is an object with the key "request"')
+    if asked["request"] not in REQUESTS:
+        raise _bad(f"{asked['request'][:64]!r} is not a request; known are {', '.join(REQUESTS)}")
+    return asked
+
+
+def _status(_asked: Mapping[str, Any], desk: Desk) -> tuple[dict[str, Any], list[Sent]]:
+    told = {"instrument": desk.instrument, "sequences": dict(desk.sequences), "status": plain(desk.status())}
+    return told, []
+
+
+def _snapshot(asked: Mapping[str, Any], desk: Desk) -> tuple[dict[str, Any], list[Sent]]:
+    topic = _topic(asked, desk)
+    newest = desk.store.newest(topic)
+    return {"topic": topic, "newest": desk.sequences[topic]}, [newest] if newest else []
+
+
+def _replay(asked: Mapping[str, Any], desk: Desk) -> tuple[dict[str, Any], list[Sent]]:
+    topic = _topic(asked, desk)
+    first = asked.get("from", 0)
+    if isinstance(first, bool) or not isinstance(first, int) or first < 0:
+        raise _bad('"from" is a sequence number, 0 or more')
+    sent = desk.store.since(topic, first, REPLY_BYTES, REPLY_MESSAGES)
+    newest = desk.sequences[topic]
+    after = sent[-1].sequence + 1 if sent else newest + 1
+    return {"topic": topic, "newest": newest, "next": after, "more": after <= newest}, sent
+
+
+_ANSWERS: dict[str, Callable[[Mapping[str, Any], Desk], tuple[dict[str, Any], list[Sent]]]] = {
+    "status": _status,
+    "snapshot": _snapshot,
+    "replay": _replay,
+}
+
+
+def _topic(asked: Mapping[str, Any], desk: Desk) -> str:
+    topic = asked.get("topic")
+    if isinstance(topic, str) and topic in desk.sequences:
+        return topic
+    raise SemdaemonError(
+        "unknown_topic",
+        f"Nothing was published on {str(topic)[:128]!r} since this publisher started.",
+        remedy=f"Topics so far: {', '.join(sorted(desk.sequences)) or 'none'}.",
+    )
+
+
+def _refuse(error: SemdaemonError, number: object) -> list[Part]:
+    head = {"schema": SCHEMA, "reply": "error", "id": number}
+    return [_json({**head, "code": error.code, "message": error.message, "remedy": error.remedy})]
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(plain(value), separators=(",", ":"), allow_nan=False).encode()
+
+
+def _bad(what: str) -> SemdaemonError:
+    return SemdaemonError("bad_request", f"Not understood: {what}.", remedy="See docs/wire-format.md.")

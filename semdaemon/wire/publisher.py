@@ -1,0 +1,373 @@
+"""The publisher: one thread owns XPUB and ROUTER; any thread may publish and never waits."""
+
+from __future__ import annotations
+
+import logging
+import math
+import socket
+import threading
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import zmq
+from pydantic import ValidationError
+
+from semdaemon.errors import SemdaemonError
+from semdaemon.settings import Publish
+from semdaemon.wire.control import Desk, answer, envelope
+from semdaemon.wire.flight import Flight
+from semdaemon.wire.messages import (
+    EVENTS,
+    READY_PREFIX,
+    SCHEMA,
+    Array,
+    NamedArray,
+    NamedBlob,
+    describe_array,
+    encode,
+    now,
+    plain,
+    topic_of,
+)
+from semdaemon.wire.outbox import Letter, Outbox
+from semdaemon.wire.replay import ReplayStore
+
+log = logging.getLogger(__name__)
+
+BULKY = ("preview", "frame")
+STATUS_EVERY_S = 10.0
+TELL_GAPS_AFTER_S = 0.02
+INBOUND_BYTES = 64 * 1024
+READY_TOPIC_BYTES = 128
+TURN_REQUESTS = 64
+BUSY = "Another program uses that address; is a daemon running already? 'semdaemon status' tells."
+
+
+class Publisher:
+    """Sends messages, answers requests, beats its heart.
+
+    Call order: construct, `start` (binds, so a busy address is an error here), `publish` from any thread,
+    `close`. Also a context manager.
+
+    Parameters
+    ----------
+    settings
+        Section ``publish``; an empty ``endpoint`` publishes nothing, an empty ``control`` answers nothing.
+    instrument
+        First part of every topic.
+    status
+        Called in the publisher's thread for ``status`` messages and requests: must be quick.
+        What it raises is logged and reported in its place.
+    """
+
+    def __init__(
+        self,
+        settings: Publish,
+        instrument: str = "sem",
+        *,
+        status: Callable[[], Mapping[str, Any]] | None = None,
+    ) -> None:
+        self.epoch = str(uuid.uuid4())
+        self.instrument = instrument
+        self.endpoint = ""
+        self.control_endpoint = ""
+        self._settings = settings
+        self._status = status or dict
+        self._outbox = Outbox(settings.queue_bytes)
+        self._flight = Flight(settings.queue_bytes)
+        self._store = ReplayStore(settings.replay_bytes)
+        self._sequences: dict[str, int] = {}
+        self._sent: Counter[str] = Counter()
+        self._withheld: Counter[str] = Counter()
+        self._requests = 0
+        self._next_beat = self._next_status = 0.0
+        self._stop_at: float | None = None
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> Publisher:
+        """Bind both sockets and start sending.
+
+        Raises
+        ------
+        SemdaemonError
+            ``endpoint_in_use`` or ``endpoint_invalid``, naming the address.
+        """
+        self._context = zmq.Context()
+        try:
+            self._xpub = self._bound(zmq.XPUB, self._settings.endpoint)
+            self._router = self._bound(zmq.ROUTER, self._settings.control)
+        except SemdaemonError:
+            self._context.destroy(linger=0)
+            raise
+        self.endpoint = _actual(self._xpub)
+        self.control_endpoint = _actual(self._router)
+        self._bell, self._ear = socket.socketpair()
+        self._bell.setblocking(False)
+        self._ear.setblocking(False)
+        self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
+        self._thread.start()
+        return self
+
+    def publish(
+        self,
+        event: str,
+        header: Mapping[str, Any],
+        arrays: Sequence[NamedArray] = (),
+        blobs: Sequence[NamedBlob] = (),
+    ) -> None:
+        """Hand over one message; returns at once, from any thread.
+
+        Parameters
+        ----------
+        event
+            ``score``, ``preview``, ``frame``, ``status``, ``fault`` (or ``heartbeat``).
+        header
+            What the event's model in `semdaemon.wire.messages` asks for, and anything beside it.
+        arrays
+            ``(name, array)``; a read-only array is sent as it is and must not change any more,
+            a writable one is copied here.
+        blobs
+            ``(name, media type, bytes)``.
+
+        Raises
+        ------
+        SemdaemonError
+            ``bad_header``, ``unknown_event`` or ``unsendable_array``: mistakes of the caller.
+        """
+        checked = _checked(event, header, arrays)
+        kept = [(name, _snapshot(array)) for name, array in arrays]
+        self._outbox.put(Letter(event, checked, kept, list(blobs)))
+        self._ring()
+
+    def close(self, linger_s: float = 1.0) -> None:
+        """Send what waits, for at most ``linger_s``, and release the addresses. Safe to call twice."""
+        if self._thread is None:
+            return
+        self._stop_at = time.monotonic() + linger_s
+        self._ring()
+        self._thread.join(linger_s + 5.0)
+        self._thread = None
+
+    def __enter__(self) -> Publisher:
+        return self if self._thread else self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def counters(self) -> dict[str, Any]:
+        """What was sent, shed for want of room, withheld from a congested network, and what waits."""
+        return {
+            "sent": dict(self._sent),
+            "shed": self._outbox.shed,
+            "withheld": dict(self._withheld),
+            "waiting_messages": len(self._outbox),
+            "waiting_bytes": self._outbox.waiting_bytes,
+            "in_flight_bytes": self._flight.in_flight_bytes,
+            "replay_bytes": self._store.total_bytes,
+            "requests": self._requests,
+        }
+
+    # -- the thread --
+
+    def _run(self) -> None:
+        try:
+            self._loop()
+        except Exception:  # thread edge: said in the log, the daemon's watchdog sees the silence
+            log.exception("The publisher stopped")
+        finally:
+            left_s = max(0.0, (self._stop_at or 0.0) - time.monotonic())
+            self._context.destroy(linger=int(left_s * 1000))
+            self._bell.close()
+            self._ear.close()
+
+    def _loop(self) -> None:
+        poller = zmq.Poller()
+        for readable in (self._xpub, self._router, self._ear):
+            if readable is not None:
+                poller.register(readable, zmq.POLLIN)
+        while not self._finished():
+            self._beat(time.monotonic())
+            wait_s = 0.0 if len(self._outbox) else max(0.0, self._next_beat - time.monotonic())
+            poller.poll(math.ceil(wait_s * 1000))
+            self._hush()
+            self._read_subscriptions()
+            self._read_requests()
+            self._send_some()
+
+    def _finished(self) -> bool:
+        if self._stop_at is None:
+            return False
+        return len(self._outbox) == 0 or time.monotonic() > self._stop_at
+
+    def _send_some(self) -> None:
+        for _ in range(TURN_REQUESTS):
+            letter = self._outbox.get()
+            if letter is None:
+                return
+            self._send(letter)
+
+    def _send(self, letter: Letter) -> None:
+        topic = topic_of(self.instrument, letter.event)
+        sequence = self._sequences.get(topic, -1) + 1
+        self._sequences[topic] = sequence
+        if letter.shed:
+            self._tell_gaps_soon()
+            return
+        parts = encode(topic, {**letter.header, **self._stamp(sequence)}, letter.arrays, letter.blobs)
+        if letter.event != "heartbeat":
+            self._store.add(topic, sequence, parts)
+        if self._xpub is None:
+            return
+        if letter.event in BULKY and not self._flight.has_room(letter.size_bytes):
+            # Somebody does not read: rather a gap that the replay store heals than memory without bound.
+            self._withheld[letter.event] += 1
+            self._tell_gaps_soon()
+            return
+        self._flight.send(self._xpub, parts)
+        self._sent[letter.event] += 1
+
+    def _stamp(self, sequence: int) -> dict[str, Any]:
+        return {"epoch": self.epoch, "sequence": sequence, "published_at": now()}
+
+    def _tell_gaps_soon(self) -> None:
+        self._next_beat = min(self._next_beat, time.monotonic() + TELL_GAPS_AFTER_S)
+
+    def _beat(self, now_s: float) -> None:
+        if now_s >= self._next_beat:
+            beat = {**self._pulse("heartbeat"), "wire": self.counters}
+            self._send(Letter("heartbeat", _checked("heartbeat", beat, ())))
+            self._next_beat = now_s + self._settings.heartbeat_s
+        if now_s >= self._next_status:
+            self._send(Letter("status", _checked("status", {"status": self._told()}, ())))
+            self._next_status = now_s + STATUS_EVERY_S
+
+    def _pulse(self, event: str) -> dict[str, Any]:
+        others = {t: n for t, n in self._sequences.items() if t != topic_of(self.instrument, "heartbeat")}
+        return {
+            "schema": SCHEMA,
+            "event": event,
+            "instrument": self.instrument,
+            "interval_s": self._settings.heartbeat_s,
+            "sequences": others,
+        }
+
+    def _told(self) -> dict[str, Any]:
+        try:
+            told = plain(self._status())
+        except Exception as error:  # another part's failure must not silence the wire
+            log.exception("The status could not be made")
+            told = {"error": f"{type(error).__name__}: {error}"}
+        return {**told, "wire": self.counters}
+
+    def _read_subscriptions(self) -> None:
+        if self._xpub is None:
+            return
+        for _ in range(TURN_REQUESTS):
+            try:
+                said = self._xpub.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            if len(said) == 1 and said[0].startswith(b"\x01" + READY_PREFIX.encode()):
+                self._echo(said[0][1:])
+
+    def _echo(self, topic: bytes) -> None:
+        if self._xpub is None or len(topic) > READY_TOPIC_BYTES or not topic.isascii():
+            return
+        header = {**self._pulse("ready"), **self._stamp(0)}
+        self._xpub.send_multipart(encode(topic.decode(), header), zmq.NOBLOCK)
+
+    def _read_requests(self) -> None:
+        if self._router is None:
+            return
+        desk = Desk(self.instrument, self.epoch, self._sequences, self._store, self._told)
+        for _ in range(TURN_REQUESTS):
+            try:
+                address, request = envelope(self._router.recv_multipart(zmq.NOBLOCK))
+            except zmq.Again:
+                return
+            self._requests += 1
+            try:
+                self._router.send_multipart([*address, *answer(request, desk)], zmq.NOBLOCK, copy=False)
+            except zmq.ZMQError as error:  # the peer went, or does not read its answers
+                log.info("An answer could not be sent: %s", error)
+
+    def _ring(self) -> None:
+        if self._thread is None:
+            return
+        try:
+            self._bell.send(b"!")
+        except OSError:  # full: the thread will wake anyway; closed: it has ended
+            return
+
+    def _hush(self) -> None:
+        try:
+            while self._ear.recv(4096):
+                pass
+        except OSError:
+            return
+
+    # -- sockets --
+
+    def _bound(self, kind: int, endpoint: str) -> zmq.Socket[bytes] | None:
+        if not endpoint:
+            return None
+        made = self._context.socket(kind)
+        made.sndhwm = self._settings.subscriber_messages if kind == zmq.XPUB else 4
+        made.rcvhwm = 1000
+        # Nobody sends us much; a scanner that claims gigabytes is disconnected by libzmq.
+        made.setsockopt(zmq.MAXMSGSIZE, INBOUND_BYTES)
+        made.ipv6 = "[" in endpoint
+        made.linger = 0
+        if kind == zmq.XPUB:
+            # Every subscription is passed up, also one that another connection still holds: see `_echo`.
+            made.setsockopt(zmq.XPUB_VERBOSE, 1)
+        try:
+            made.bind(endpoint)
+        except zmq.ZMQError as error:
+            raise _bind_error(endpoint, error) from error
+        return made
+
+
+def _bind_error(endpoint: str, error: zmq.ZMQError) -> SemdaemonError:
+    if error.errno == zmq.EADDRINUSE:
+        return SemdaemonError(
+            "endpoint_in_use",
+            f"Cannot publish on {endpoint}: the address is in use.",
+            remedy=f"{BUSY} Else choose others in publish.endpoint and publish.control.",
+        )
+    return SemdaemonError(
+        "endpoint_invalid",
+        f"Cannot publish on {endpoint}: {error}.",
+        remedy="Expected an address of this machine with a port, e.g. tcp://127.0.0.1:5570.",
+    )
+
+
+def _actual(bound: zmq.Socket[bytes] | None) -> str:
+    return "" if bound is None else bound.getsockopt_string(zmq.LAST_ENDPOINT).rstrip("\0")
+
+
+def _checked(event: str, header: Mapping[str, Any], arrays: Sequence[NamedArray]) -> dict[str, Any]:
+    model = EVENTS.get(event)
+    if model is None:
+        raise SemdaemonError("unknown_event", f"{event!r} is not an event; known are {', '.join(EVENTS)}.")
+    unsent = {"schema": SCHEMA, "event": event, "epoch": "", "sequence": 0, "published_at": ""}
+    draft = {**plain(header), **unsent}
+    draft["arrays"] = [describe_array(name, array) for name, array in arrays]
+    try:
+        return plain(model.model_validate(draft).model_dump(mode="json"))  # type: ignore[no-any-return]
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in error.errors())
+        raise SemdaemonError("bad_header", f"A {event} message does not hold: {problems}.") from error
+
+
+def _snapshot(array: Array) -> Array:
+    if not array.flags.writeable and array.flags.c_contiguous:
+        return array
+    copy = np.array(array, order="C")
+    copy.flags.writeable = False
+    return copy

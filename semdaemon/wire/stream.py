@@ -1,0 +1,141 @@
+"""What a subscriber has to know about its stream: gaps, duplicates, restarts. No sockets here.
+
+Sequences count per topic, since a topic filter would make gaps in a global count. Three things show a gap:
+a message that comes too early, a heartbeat that names a newer one, and the echo after a reconnect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from semdaemon.wire.messages import Message
+
+NO_HEADER: Mapping[str, Any] = {}
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Messages ``first`` to ``last`` of a topic that are lost for good, and why."""
+
+    topic: str
+    first: int
+    last: int
+    reason: str
+    event: str = "gap"
+
+    @property
+    def count(self) -> int:
+        return self.last - self.first + 1
+
+
+@dataclass(frozen=True)
+class NewEpoch:
+    """The publisher was restarted: every sequence begins at 0 again."""
+
+    epoch: str
+    before: str
+    event: str = "epoch"
+    topic: str = ""
+
+
+@dataclass(frozen=True)
+class Missing:
+    """Messages that did not come; to be asked for at the control socket."""
+
+    topic: str
+    first: int
+    last: int
+    epoch: str
+
+
+Told = Message | Gap | NewEpoch
+Step = Message | NewEpoch | Missing
+
+
+class Stream:
+    """Order of one subscription.
+
+    Parameters
+    ----------
+    topics
+        Prefixes that were subscribed to.
+    from_start
+        Take everything since the publisher's start for wanted, not only what comes from now on.
+    """
+
+    def __init__(self, topics: Iterable[str], *, from_start: bool = False) -> None:
+        self.topics = tuple(topics)
+        self.epoch = ""
+        self.ready = False
+        self.interval_s = 0.0
+        self.instrument = ""
+        self._from_start = from_start
+        self._expected: dict[str, int] = {}
+
+    def wants(self, topic: str) -> bool:
+        """True for topics under one of the prefixes."""
+        return any(topic.startswith(prefix) for prefix in self.topics)
+
+    def feed(self, message: Message) -> list[Step]:
+        """What to do about a message from the SUB socket, in order."""
+        steps: list[Step] = self._epoch(message.epoch)
+        if message.event == "ready":
+            return steps + self._settle(message)
+        if self.wants(message.topic):
+            steps += self._in_order(message)
+        if message.event == "heartbeat":
+            steps += self._compare(message.header.get("sequences"))
+        return steps
+
+    def _epoch(self, epoch: str) -> list[Step]:
+        before, self.epoch = self.epoch, epoch
+        if epoch == before:
+            return []
+        # Of a restarted publisher everything is wanted; the first stream begins where we join.
+        self._expected.clear()
+        if not before:
+            return []
+        self._from_start = True
+        return [NewEpoch(epoch, before)]
+
+    def _settle(self, message: Message) -> list[Step]:
+        sequences = _sequences(message.header.get("sequences"))
+        first_time, self.ready = not self.ready, True
+        self.instrument = str(message.header.get("instrument", ""))
+        interval = message.header.get("interval_s")
+        self.interval_s = float(interval) if isinstance(interval, int | float) else 1.0
+        if first_time and not self._from_start:
+            for topic, newest in sequences.items():
+                self._expected.setdefault(topic, newest + 1)
+        return self._compare(sequences)
+
+    def _in_order(self, message: Message) -> list[Step]:
+        topic, sequence = message.topic, message.sequence
+        # Before the echo nothing says where the stream begins: here. After it a new topic begins at 0.
+        expected = self._expected.get(topic, 0 if self.ready or self._from_start else sequence)
+        if message.event == "heartbeat":  # each says all that the lost ones did
+            return [message]
+        if sequence < expected:
+            return []
+        self._expected[topic] = sequence + 1
+        if sequence > expected:
+            return [Missing(topic, expected, sequence - 1, self.epoch), message]
+        return [message]
+
+    def _compare(self, told: object) -> list[Step]:
+        steps: list[Step] = []
+        for topic, newest in _sequences(told).items():
+            expected = self._expected.get(topic, 0)
+            if not self.ready or not self.wants(topic) or newest < expected:
+                continue
+            steps.append(Missing(topic, expected, newest, self.epoch))
+            self._expected[topic] = newest + 1
+        return steps
+
+
+def _sequences(told: object) -> dict[str, int]:
+    if not isinstance(told, dict):
+        return {}
+    return {str(topic): number for topic, number in told.items() if type(number) is int and number >= 0}

@@ -10,6 +10,7 @@ import click
 
 from semdaemon import __version__
 from semdaemon.errors import SemdaemonError, SettingsError
+from semdaemon.logs import configure_logging
 
 COMMANDS = {
     "demo": "Simulated microscope, daemon and page in one.",
@@ -65,6 +66,8 @@ def _not_yet(name: str) -> click.Command:
 @click.version_option(__version__, prog_name="semdaemon")
 def cli() -> None:
     """Live focus maps and refocusing for scanning electron microscopes."""
+    # Standard output belongs to results; what parts log goes to standard error from the first moment.
+    configure_logging("warning")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -18,7 +18,6 @@ from rich.table import Table
 
 from semdaemon.cli.options import json_option, settings_from
 from semdaemon.daemon import Daemon
-from semdaemon.logs import configure_logging
 from semdaemon.settings import Settings
 from semdaemon.simulate import Microscope, MicroscopeSettings, WrittenFrame
 
@@ -39,7 +38,6 @@ _PATIENCE_S = 150.0
 def command(frames: int | None, seed: int, scenes: Path | None, keep: Path | None, as_json: bool) -> int:
     """Watch semdaemon at work on a simulated microscope; without --frames until Ctrl-C."""
     console = Console(stderr=True)
-    configure_logging("warning")
     if keep is not None:
         return _demo(keep, frames, seed, scenes, as_json, console)
     with tempfile.TemporaryDirectory(prefix="semdaemon-demo-", ignore_cleanup_errors=True) as folder:

@@ -79,6 +79,8 @@ class Worker:
         self._health = _Health()
         self._job = 0
         self._stopping = threading.Event()
+        # Held by whoever talks to the process, so that `stop` takes nothing from under a job.
+        self._talking = threading.RLock()
 
     def describe(self) -> dict[str, Any]:
         """State, device, weights, restarts; for status, page and metrics."""
@@ -103,8 +105,11 @@ class Worker:
         WorkerError, WeightsError
             What the worker says of its device and weights; ``worker_start`` where it dies or takes too long.
         """
-        if self._process is not None and self._process.is_alive():
-            return
+        with self._talking:
+            if self._process is None or not self._process.is_alive():
+                self._spawn()
+
+    def _spawn(self) -> None:
         self._health.state = "starting"
         ours, theirs = self._context.Pipe()
         self._process = self._context.Process(
@@ -132,6 +137,10 @@ class Worker:
             ``worker_died``, ``worker_timeout``, ``worker_degraded``, ``worker_stopping``,
             or a start that failed.
         """
+        with self._talking:
+            return self._refocus(frame, focus_blob, everywhere)
+
+    def _refocus(self, frame: Frame, focus_blob: bytes, everywhere: bool) -> WorkerAnswer:
         self._ensure()
         layout = Layout(frame.shape, frame.pixels.dtype.name)
         memory = self._block.fit(layout)
@@ -159,11 +168,12 @@ class Worker:
         )
 
     def stop(self) -> None:
-        """End the process; a job in flight is given up."""
+        """End the process; a job in flight is given up within a fraction of a second."""
         self._stopping.set()
-        self._kill()
-        self._block.close()
-        self._health.state = "stopped"
+        with self._talking:
+            self._kill()
+            self._block.close()
+            self._health.state = "stopped"
 
     def _ensure(self) -> None:
         if self._stopping.is_set():
@@ -194,6 +204,8 @@ class Worker:
             return self._receive(self._settings.timeout_s, "refocus a frame")
         except (WorkerError, OSError) as error:
             self._kill()
+            if self._stopping.is_set():
+                raise WorkerError("worker_stopping", "The worker is being stopped.") from error
             self._failed(str(error))
             if isinstance(error, WorkerError):
                 raise

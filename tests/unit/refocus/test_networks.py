@@ -29,7 +29,9 @@ def test_a_fresh_residual_network_is_close_to_the_identity() -> None:
     assert (y - x).abs().mean() < 0.15
 
 
-@pytest.mark.parametrize("spec", [NetworkSpec(filters=4, blocks=2, unshuffle=2, residual=True), NetworkSpec(4, 2)])
+@pytest.mark.parametrize(
+    "spec", [NetworkSpec(filters=4, blocks=2, unshuffle=2, residual=True), NetworkSpec(4, 2)]
+)
 def test_the_radius_says_how_far_one_pixel_reaches(spec: NetworkSpec) -> None:
     torch.manual_seed(0)
     net = networks.SRN(spec).double()

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from semdaemon.simulate.shading import secondary_electrons, to_unit
-from semdaemon.simulate.textures import Image, Shape, fractal, specks
+from semdaemon.simulate.textures import Image, Shape, fractal, smoothstep, specks
 
 
 def fibres(shape: Shape, rng: np.random.Generator, zoom: float = 1.0) -> Image:
@@ -23,9 +23,14 @@ def fibres(shape: Shape, rng: np.random.Generator, zoom: float = 1.0) -> Image:
 
 
 def _ground(shape: Shape, rng: np.random.Generator) -> Image:
-    height = fractal(shape, rng, slope=1.1, longest_px=40) + specks(shape, rng, 80, radius_px=(0.7, 2.2))
+    """The holder under the mat: dark, stained, rough in places, with dust."""
+    patchy = np.clip(0.5 + 0.5 * fractal(shape, rng, slope=2.0, longest_px=250), 0.1, 1.6)
+    stains = 0.03 * smoothstep(fractal(shape, rng, slope=2.2, longest_px=200), 0.4, 0.6)
+    height = patchy * fractal(shape, rng, slope=1.3, longest_px=40) + specks(
+        shape, rng, 150, radius_px=(0.7, 2.4)
+    )
     return secondary_electrons(
-        np.asarray(height, np.float32), 0.08, tilt_gain=0.1, detector_gain=0.04, edge_gain=0.06
+        np.asarray(height, np.float32), 0.09 - stains, tilt_gain=0.12, detector_gain=0.04, edge_gain=0.07
     )
 
 
@@ -65,8 +70,16 @@ def _over(
     gap = np.clip(np.abs(away) / radius - 1, 0, None)
     shadow = 1 - 0.55 * np.exp(-((gap / 0.35) ** 2))
     cosine = np.sqrt(1 - rim**2)
-    grain = fractal((away.shape[0], away.shape[1]), rng, slope=0.7, longest_px=18, shortest_px=2.4)
+    grain = _grooves(away.shape[0], away.shape[1], rng)
     limb = 0.22 * np.minimum(1 / cosine - 1, 2.5) + 0.22 * np.exp(-(((radius - np.abs(away)) / 1.6) ** 2))
-    grey = dim * (0.36 + limb - 0.1 * away / radius + 0.05 * grain * cosine)
+    grey = dim * (0.36 + limb - 0.1 * away / radius + 0.045 * grain * cosine)
     cover = np.clip(radius - np.abs(away) + 0.5, 0, 1)
     return np.asarray(cover * grey + (1 - cover) * band * shadow, np.float32)
+
+
+def _grooves(width: int, length: int, rng: np.random.Generator) -> Image:
+    """Roughness drawn out along the fibre, as spinning leaves it, with fine grain on top."""
+    coarse = fractal((width, length // 5 + 2), rng, slope=0.6, longest_px=14, shortest_px=2.2)
+    drawn = np.repeat(coarse, 5, axis=1)[:, :length]
+    fine = fractal((width, length), rng, slope=0.6, longest_px=10, shortest_px=2.2)
+    return np.asarray(0.8 * ndimage.uniform_filter1d(drawn, 5, axis=1) + 0.7 * fine, np.float32)

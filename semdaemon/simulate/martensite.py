@@ -27,19 +27,20 @@ from semdaemon.simulate.textures import (
 
 def martensite(shape: Shape, rng: np.random.Generator, zoom: float = 1.0) -> Image:
     """Etched lath martensite, (h, w) float32 in [0, 1]; ``zoom`` scales the laths (about 7 px wide at 1)."""
-    y, x = grid(shape)
-    warp = 18 * zoom
-    y = y + warp * fractal(shape, rng, slope=2.2, longest_px=300 * zoom)
-    x = x + warp * fractal(shape, rng, slope=2.2, longest_px=300 * zoom)
-    _, grain_edge, grain = cells(y / (420 * zoom), x / (420 * zoom), rng)
-    _, packet_edge, packet = cells(y / (170 * zoom), x / (170 * zoom), rng)
+    y, x = (axis / np.float32(zoom) for axis in grid(shape))
+    ragged_y, ragged_x = (
+        16 * fractal(shape, rng, slope=2.3, longest_px=200 * zoom, shortest_px=8) for _ in "yx"
+    )
+    _, grain_edge, grain = cells((y + ragged_y) / 430, (x + ragged_x) / 430, rng)
+    _, packet_edge, packet = cells((y + ragged_x) / 190, (x + ragged_y) / 190, rng)
     angle = _habit(grain, packet, rng)
-    along = (x * np.cos(angle) + y * np.sin(angle)) / zoom
-    across = (y * np.cos(angle) - x * np.sin(angle)) / zoom
-    _, block_edge, block = cells(across / 34, along / 260, rng)
-    _, lath_edge, lath = cells(across / 7.5, along / 95, rng)
-    borders = _borders(grain_edge * 420 * zoom, packet_edge * 170 * zoom)
-    height = _relief(shape, rng, lath_edge, _per_cell(lath, rng), borders, block_edge * 34)
+    bend = 2.5 * fractal(shape, rng, slope=2.2, longest_px=200 * zoom)
+    along = x * np.cos(angle) + y * np.sin(angle)
+    across = y * np.cos(angle) - x * np.sin(angle) + bend
+    _, block_edge, block = cells(across / 38, along / 420, rng)
+    _, lath_edge, lath = cells(across / 6.5, along / 110, rng)
+    borders = _borders(grain_edge * 430, packet_edge * 190)
+    height = _relief(shape, rng, lath_edge, _per_cell(lath, rng), borders, block_edge * 38)
     grey = _orientation(block, lath, grain * 7 + packet, rng)
     return _develop(height, grey, shape, rng)
 

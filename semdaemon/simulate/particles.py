@@ -13,6 +13,7 @@ from semdaemon.simulate.shading import secondary_electrons, slopes, to_unit
 from semdaemon.simulate.textures import Image, Shape, cells, fractal, grid, soften, specks, stamp
 
 _SKIN_PX = 512
+_LAYERS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class _Sphere:
     radius_px: float
     level: float  # 0 far below, 1 on top
     skin: int
+    tone: float = 1.0
 
 
 def particles(shape: Shape, rng: np.random.Generator, zoom: float = 1.0) -> Image:
@@ -52,28 +54,43 @@ def _skin(rng: np.random.Generator, cell_px: float) -> tuple[Image, Image]:
     y = y + 3 * fractal(y.shape, rng, slope=2, longest_px=60)
     _, edge, index = cells(y / cell_px, x / cell_px, rng)
     level = rng.random(4096, dtype=np.float32)[index]
-    groove = -1.1 * np.exp(-((edge / 0.16) ** 2))
+    groove = -1.9 * np.exp(-((edge / 0.2) ** 2))
     relief = groove + 0.5 * level + 0.35 * fractal(y.shape, rng, slope=0.9, longest_px=20, shortest_px=2.5)
     return slopes(soften(relief.astype(np.float32), 0.5))
 
 
 def _heap(shape: Shape, rng: np.random.Generator, zoom: float) -> list[_Sphere]:
-    """Spheres from the deepest to the topmost; big ones first, satellites beside them."""
-    area = shape[0] * shape[1]
+    """Spheres from the deepest to the topmost, in layers in which they touch but do not overlap."""
+    tries = max(12, int(shape[0] * shape[1] / (2600 * zoom**2)))
     spheres: list[_Sphere] = []
-    for _ in range(max(8, int(area / (5200 * zoom**2)))):
-        radius = float(np.clip(rng.lognormal(math.log(24), 0.65), 5, 95)) * zoom
-        sphere = _Sphere(
-            rng.uniform(-20, shape[0] + 20),
-            rng.uniform(-20, shape[1] + 20),
-            radius,
-            rng.random(),
+    for number in range(_LAYERS):
+        layer = _layer(shape, rng, zoom, tries if number < _LAYERS - 1 else tries // 3, number)
+        spheres += layer
+        spheres += [_satellite(host, rng) for host in layer if rng.random() < 0.3 and host.radius_px > 16]
+    return spheres
+
+
+def _layer(shape: Shape, rng: np.random.Generator, zoom: float, tries: int, number: int) -> list[_Sphere]:
+    """Random sequential packing, big spheres first."""
+    radii = np.sort(np.clip(rng.lognormal(math.log(20), 0.6, tries), 5, 85))[::-1] * zoom
+    rows, columns = rng.uniform(-20, shape[0] + 20, tries), rng.uniform(-20, shape[1] + 20, tries)
+    kept: list[int] = []
+    for i in range(tries):
+        gaps = np.hypot(rows[kept] - rows[i], columns[kept] - columns[i]) - radii[kept] - radii[i]
+        if not kept or gaps.min() > -0.5:
+            kept.append(i)
+    level = number / (_LAYERS - 1)
+    return [
+        _Sphere(
+            float(rows[i]),
+            float(columns[i]),
+            float(radii[i]),
+            level,
             int(rng.integers(3)),
+            rng.uniform(0.8, 1.15),
         )
-        spheres.append(sphere)
-        if rng.random() < 0.35 and radius > 18:
-            spheres.append(_satellite(sphere, rng))
-    return sorted(spheres, key=lambda s: s.level)
+        for i in kept
+    ]
 
 
 def _satellite(host: _Sphere, rng: np.random.Generator) -> _Sphere:
@@ -121,5 +138,5 @@ def _lit(
     relief = (0.25 * np.abs(right) + 0.25 * np.abs(down) - 0.16 * right + 0.2 * down) * np.sqrt(cosine)
     limb = 0.3 * np.minimum(1 / cosine - 1, 2.2) + 0.25 * np.exp(-(((sphere.radius_px - away) / 1.8) ** 2))
     side = -0.12 * (y - 0.6 * x) / sphere.radius_px
-    dim = 0.35 + 0.65 * min(sphere.level, 1.0)
+    dim = (0.3, 0.6, 1.0)[min(int(sphere.level * 2 + 0.01), 2)] * sphere.tone
     return np.asarray(dim * (0.34 + limb + side + relief), np.float32)

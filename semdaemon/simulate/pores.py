@@ -20,14 +20,14 @@ def pores(shape: Shape, rng: np.random.Generator, zoom: float = 1.0) -> Image:
 
 def _ligaments(shape: Shape, rng: np.random.Generator, zoom: float, share: float) -> tuple[Image, Image]:
     """Where there is metal (0 to 1, antialiased) and its grey."""
-    field = fractal(shape, rng, slope=3.2, longest_px=60 * zoom, shortest_px=7 * zoom)
-    level = level_of(field, share)
-    steep = field - level
-    solid = smoothstep(steep, -0.045 / zoom, 0.045 / zoom)
-    height = 9 * zoom * np.sqrt(np.clip(steep, 0, 1.2))
-    rough = 0.28 * fractal(shape, rng, slope=0.9, longest_px=16, shortest_px=2.4)
-    grains = specks(shape, rng, shape[0] * shape[1] // 4000, radius_px=(0.8, 2.0))
+    field = fractal(shape, rng, slope=3.0, longest_px=55 * zoom, shortest_px=20 * zoom)
+    steep = field - level_of(field, share)
+    solid = smoothstep(steep, -0.03 / zoom, 0.03 / zoom)
+    height = 16 * zoom * np.sqrt(np.clip(steep, 0, None))
+    patchy = np.clip(0.8 + 0.4 * fractal(shape, rng, slope=2.0, longest_px=200), 0.4, 1.6)
+    rough = 0.3 * patchy * fractal(shape, rng, slope=1.2, longest_px=24, shortest_px=2.4)
+    grains = specks(shape, rng, shape[0] * shape[1] // 5000, radius_px=(0.8, 2.2))
     layer = secondary_electrons(
-        np.asarray(height + rough + grains, np.float32), 0.36, tilt_gain=0.32, edge_gain=0.2, shadow_gain=0.2
+        np.asarray(height + rough + grains, np.float32), 0.3, tilt_gain=0.45, edge_gain=0.15, shadow_gain=0.3
     )
     return solid, layer

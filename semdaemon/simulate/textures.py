@@ -80,19 +80,20 @@ def cells(
         rng.uniform(0.5 - jitter / 2, 0.5 + jitter / 2, (_TABLE, _TABLE)).astype(np.float32) for _ in "uv"
     )
     base_u, base_v = np.floor(u).astype(np.int32), np.floor(v).astype(np.int32)
-    part_u, part_v = u - base_u, v - base_v
-    first = np.full(u.shape, 9.0, np.float32)
-    second = first.copy()
-    index = np.zeros(u.shape, np.int32)
+    part_u, part_v = (u - base_u).astype(np.float32), (v - base_v).astype(np.float32)
+    centres_u, centres_v = shift_u.ravel(), shift_v.ravel()
+    first = np.full(u.shape, 9.0, np.float32)  # squared distances until the end
+    second, index = first.copy(), np.zeros(u.shape, np.int32)
     for du in (-1, 0, 1):
         row = ((base_u + du) % _TABLE) * _TABLE
         for dv in (-1, 0, 1):
             here = row + (base_v + dv) % _TABLE
-            far = np.hypot(part_u - du - shift_u.ravel()[here], part_v - dv - shift_v.ravel()[here])
+            far = (part_u - du - centres_u.take(here)) ** 2 + (part_v - dv - centres_v.take(here)) ** 2
             closer = far < first
             np.minimum(second, np.maximum(far, first), out=second)
-            index[closer] = here[closer]
+            np.copyto(index, here, where=closer)
             np.minimum(first, far, out=first)
+    first, second = np.sqrt(first), np.sqrt(second)
     return first, second - first, index
 
 

@@ -41,9 +41,7 @@ def _arguments() -> argparse.ArgumentParser:
 def _train(given: argparse.Namespace) -> None:
     from semdaemon.training.focus.trainer import Plan, Trainer
 
-    plan = Plan(
-        given.data, given.out, minutes=given.minutes, iterations=given.iterations, seed=given.seed
-    )
+    plan = Plan(given.data, given.out, minutes=given.minutes, iterations=given.iterations, seed=given.seed)
     Trainer(plan).run()
 
 

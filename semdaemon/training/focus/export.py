@@ -126,5 +126,3 @@ def sources(data: Path) -> list[dict[str, Any]]:
                 key = (row["source"], row["licence"])
                 counts[key] = counts.get(key, 0) + 1
     return [{"source": s, "licence": lic, "frames": n} for (s, lic), n in sorted(counts.items())]
-
-

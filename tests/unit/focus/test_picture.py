@@ -1,0 +1,104 @@
+"""Pictures for people: sizes, contrast, marks that do not rest on colour."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from semdaemon.focus import BEYOND_REPAIR, BLURRED, SHARP, UNDECIDED, FocusMap, picture
+from semdaemon.focus.overlay import COLOURS, length_text
+from semdaemon.frame import Area
+
+
+def a_map(rows: int, cols: int, verdict: int, area: Area | None = None) -> FocusMap:
+    grid = np.full((rows, cols), 3.0, np.float32)
+    area = area or Area(0, 0, rows * 128, cols * 128)
+    return FocusMap(128, area, grid, grid * 0, grid * 0, np.full((rows, cols), verdict, np.uint8), "test")
+
+
+@pytest.mark.parametrize("shape", [(100, 80), (1000, 3000), (2049, 777)])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32", "int16"])
+def test_a_preview_keeps_the_whole_frame_and_its_proportions(shape: tuple[int, int], dtype: str) -> None:
+    pixels = (np.random.default_rng(0).random(shape) * 100).astype(dtype)
+    small = picture.preview(pixels, Area.whole(shape), 512)
+    scale = min(1, 512 / max(shape))
+    assert small.shape == (round(shape[0] * scale), round(shape[1] * scale))
+    assert small.dtype == np.uint8
+
+
+def test_contrast_follows_the_image_area_not_the_data_bar() -> None:
+    pixels = np.zeros((300, 200), np.uint16)
+    pixels[:256] = np.linspace(1000, 1200, 200)
+    pixels[256:] = 65535
+    small = picture.preview(pixels, Area(0, 0, 256, 200), 1024)
+    assert small[:256].min() == 0
+    assert small[:256].max() == 255
+    assert (small[256:] == 255).all()
+
+
+def test_a_constant_frame_has_a_preview() -> None:
+    assert picture.preview(np.full((64, 64), 9, np.uint8), Area(0, 0, 64, 64), 32).shape == (32, 32)
+
+
+def test_without_legend_the_overlay_has_the_previews_size_and_with_it_grows_downwards() -> None:
+    grey = np.full((256, 384), 128, np.uint8)
+    bare = picture.overlay(grey, a_map(2, 3, BLURRED), 1.0, legend=False)
+    assert bare.size == (384, 256)
+    full = picture.overlay(grey, a_map(2, 3, BLURRED), 1.0, pixel_size_m=1e-9)
+    assert full.width == 384
+    assert full.height > 256
+
+
+def test_the_data_bar_is_shown_dimmed() -> None:
+    grey = np.full((296, 256), 200, np.uint8)
+    drawn = np.asarray(picture.overlay(grey, a_map(2, 2, SHARP, Area(0, 0, 256, 256)), 1.0, legend=False))
+    assert (drawn[260:] == 90).all()
+    assert drawn[:250].mean() > 150
+
+
+def test_each_verdict_has_its_own_mark_in_grey_too() -> None:
+    grey = np.full((128, 128), 128, np.uint8)
+    marked = {}
+    for code in (SHARP, BLURRED, BEYOND_REPAIR, UNDECIDED):
+        drawn = picture.overlay(grey, a_map(1, 1, code), 0.2, legend=False).convert("L")
+        marked[code] = np.asarray(drawn)[:26, :26].astype(float)
+    assert marked[SHARP].std() == 0
+    patterns = [marked[code] - marked[code].mean() for code in (BLURRED, BEYOND_REPAIR, UNDECIDED)]
+    assert all(pattern.std() > 1 for pattern in patterns)
+    alike = np.corrcoef([pattern.ravel() for pattern in patterns])[np.triu_indices(3, 1)]
+    assert (alike < 0.9).all()
+    assert len(set(COLOURS.values())) == 4
+
+
+def test_a_badge_stays_inside_and_leaves_the_rest_alone() -> None:
+    grey = np.full((300, 400), 128, np.uint8)
+    drawn = np.asarray(picture.badge(grey, "refocused by network"))
+    changed = np.argwhere((drawn != 128).any(axis=2))
+    assert changed[:, 0].max() < 60
+    assert changed[:, 1].min() > 150
+
+
+def test_side_by_side_refuses_pictures_of_different_size() -> None:
+    both = picture.side_by_side(np.zeros((50, 60), np.uint8), np.zeros((50, 60), np.uint8))
+    assert both.height == 50
+    assert both.width > 120
+    with pytest.raises(ValueError, match="one size"):
+        picture.side_by_side(np.zeros((50, 60), np.uint8), np.zeros((50, 61), np.uint8))
+
+
+@pytest.mark.parametrize("kind", ["jpeg", "png"])
+def test_encoded_pictures_open_again(kind: str) -> None:
+    data = picture.encode(np.full((40, 50), 77, np.uint8), kind)  # type: ignore[arg-type]
+    with Image.open(io.BytesIO(data)) as opened:
+        assert (opened.format, opened.size) == (kind.upper(), (50, 40))
+
+
+@pytest.mark.parametrize(
+    ("metres", "text"),
+    [(5e-10, "500 pm"), (2.5e-9, "2.5 nm"), (2e-7, "200 nm"), (5e-6, "5 um"), (2e-3, "2 mm")],
+)
+def test_lengths_are_said_in_a_fitting_unit(metres: float, text: str) -> None:
+    assert length_text(metres) == text

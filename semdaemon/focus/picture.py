@@ -20,7 +20,9 @@ __all__ = ["badge", "encode", "overlay", "preview", "scale_bar", "side_by_side"]
 _GAP_PX = 6
 
 
-def preview(pixels: Pixels, area: Area, longest_px: int) -> Grey:
+def preview(
+    pixels: Pixels, area: Area, longest_px: int, *, levels: tuple[float, float] | None = None
+) -> Grey:
     """A frame as an 8-bit picture, contrast stretched by the percentiles of its image area.
 
     Parameters
@@ -31,12 +33,14 @@ def preview(pixels: Pixels, area: Area, longest_px: int) -> Grey:
         The image area, which alone decides the contrast.
     longest_px
         Longest side of the result; a smaller frame keeps its size.
+    levels
+        Grey levels shown black and white, for pictures that are compared; the frame's own where None.
 
     Returns
     -------
     (round(h s), round(w s)) uint8 with s = min(1, longest_px / max(h, w)).
     """
-    low, high = intensity_range(pixels[area.slices])
+    low, high = intensity_range(pixels[area.slices]) if levels is None else levels
     small = _reduced(pixels, longest_px)
     grey = (small - low) * (255.0 / (high - low))
     return np.asarray(np.clip(np.rint(grey), 0, 255), np.uint8)

@@ -5,29 +5,39 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 
+import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from semdaemon.errors import SemdaemonError
 from semdaemon.focus import FocusMap, picture
 from semdaemon.formats import read_frames
 from semdaemon.formats.output import read_output
-from semdaemon.frame import Frame
+from semdaemon.frame import Frame, intensity_range
 from semdaemon.journal import Journal, Row
 from semdaemon.settings import Limits
 
 LONGEST_PX = 1600
-KINDS = ("original", "refocused", "map")
+THUMB_PX = 176
+KINDS = ("original", "refocused", "map", "mask", "thumb")
+REFOCUSED_BADGE = "refocused by network"
+MASK_COLOUR = (86, 180, 233)
 Encoded = tuple[bytes, str]
 
 
 class Pictures:
-    """Renders the pictures of one frame from its files and its row in the journal."""
+    """Renders the pictures of one frame from its files and its row in the journal.
+
+    Kinds: ``original``, ``refocused`` (same grey levels, badge burnt in), ``map``, ``mask`` (transparent but for
+    the border of what the network changed), ``thumb``. Any thread may call.
+    """
 
     def __init__(self, journal: Journal, limits: Limits, budget_bytes: int) -> None:
         self._journal, self._limits, self._budget_bytes = journal, limits, budget_bytes
         self._kept: OrderedDict[tuple[int, str, str], Encoded] = OrderedDict()
         self._kept_bytes = 0
         self._lock = threading.Lock()
+        self._rendering = threading.Lock()
 
     def get(self, key: int, kind: str) -> Encoded | None:
         """``(bytes, media type)``; None where there is no such picture (any more)."""
@@ -38,14 +48,18 @@ class Pictures:
         except SemdaemonError:
             return None
         name = (key, kind, row.state)
-        with self._lock:
-            if name in self._kept:
-                self._kept.move_to_end(name)
-                return self._kept[name]
-        made = self._render(row, kind)
+        with self._rendering:  # one at a time: a strip of thumbnails must not hold many frames in memory
+            made = self._recall(name) or self._render(row, kind)
         if made is not None:
             self._keep(name, made)
         return made
+
+    def _recall(self, name: tuple[int, str, str]) -> Encoded | None:
+        with self._lock:
+            if name not in self._kept:
+                return None
+            self._kept.move_to_end(name)
+            return self._kept[name]
 
     def _keep(self, name: tuple[int, str, str], made: Encoded) -> None:
         with self._lock:
@@ -60,13 +74,15 @@ class Pictures:
     def _render(self, row: Row, kind: str) -> Encoded | None:
         try:
             frame = self._frame(row)
-            if frame is None:
-                return None
-            image = _draw(row, kind, frame)
+            image = None if frame is None else _draw(row, kind, frame)
         except (SemdaemonError, OSError):
             # The file moved on, or the output was taken away: the page shows that there is none.
             return None
-        return None if image is None else (picture.encode(image, "jpeg"), "image/jpeg")
+        if image is None:
+            return None
+        if kind == "mask":
+            return picture.encode(image, "png"), "image/png"
+        return picture.encode(image, "jpeg"), "image/jpeg"
 
     def _frame(self, row: Row) -> Frame | None:
         if row.shape is None:
@@ -77,13 +93,35 @@ class Pictures:
 
 def _draw(row: Row, kind: str, frame: Frame) -> Image.Image | None:
     if kind == "refocused":
-        if row.output is None:
-            return None
-        small = picture.preview(read_output(row.output).refocused, frame.image_area, LONGEST_PX)
-        return picture.badge(small, "refocused by network")
-    small = picture.preview(frame.pixels, frame.image_area, LONGEST_PX)
-    if kind == "original":
+        return _refocused(row, frame)
+    if kind == "mask":
+        return None if row.output is None else outline(read_output(row.output).mask)
+    small = picture.preview(frame.pixels, frame.image_area, THUMB_PX if kind == "thumb" else LONGEST_PX)
+    if kind in ("original", "thumb"):
         return Image.fromarray(small)
     if row.focus_blob is None:
         return None
     return picture.overlay(small, FocusMap.from_bytes(row.focus_blob), small.shape[1] / frame.shape[1])
+
+
+def _refocused(row: Row, frame: Frame) -> Image.Image | None:
+    if row.output is None:
+        return None
+    # The original's grey levels: a wipe between two stretches would show differences that are none.
+    levels = intensity_range(frame.image)
+    pixels = read_output(row.output).refocused
+    return picture.badge(
+        picture.preview(pixels, frame.image_area, LONGEST_PX, levels=levels), REFOCUSED_BADGE
+    )
+
+
+def outline(mask: npt.NDArray[np.bool_]) -> Image.Image:
+    """The border of a mask as a transparent picture, two pixels wide, at the size of a preview."""
+    scale = min(1.0, LONGEST_PX / max(mask.shape))
+    size = (max(1, round(mask.shape[1] * scale)), max(1, round(mask.shape[0] * scale)))
+    inside = np.asarray(Image.fromarray(mask).resize(size, Image.Resampling.NEAREST), dtype=bool)
+    padded = np.pad(inside, 2)
+    inner = padded[:-4, 2:-2] & padded[4:, 2:-2] & padded[2:-2, :-4] & padded[2:-2, 4:]
+    colours = np.zeros((*inside.shape, 4), np.uint8)
+    colours[inside & ~inner] = (*MASK_COLOUR, 255)
+    return Image.fromarray(colours)

@@ -1,0 +1,1 @@
+"""The live web page, metrics and health: read-only, offline, for this machine alone."""

@@ -57,7 +57,8 @@ def bar_top(pixels: Pixels) -> int | None:
     """
     rows = pixels.shape[0]
     lowest = pixels[rows - max(_MIN_ROWS, int(rows * _MAX_SHARE)) :]
-    if lowest.shape[0] >= rows or _flatness(lowest[-2:]).min() < _ROW_FLAT:
+    # An overlaid bar may end a row or two above the bottom, so the median of the last rows decides.
+    if lowest.shape[0] >= rows or np.median(_flatness(lowest[-_MIN_ROWS:])) < _ROW_FLAT:
         return None
     background = _most_common(lowest[-_MIN_ROWS:])
     flat = _share(lowest, background)

@@ -15,7 +15,9 @@ _WRITTEN_AGAIN = "If the microscope is still writing, wait; else save or copy th
 
 def not_found(path: Path) -> FrameError:
     return FrameError(
-        "not_found", f"{path} does not exist.", remedy="It was moved, renamed or deleted: put it back, or ignore this."
+        "not_found",
+        f"{path} does not exist.",
+        remedy="It was moved, renamed or deleted: put it back, or ignore this.",
     )
 
 
@@ -55,7 +57,9 @@ def read_error(path: Path, error: OSError) -> FrameError:
 
 def is_directory(path: Path) -> FrameError:
     return FrameError(
-        "is_directory", f"{path} is a folder; a file was expected.", remedy="Rename the folder, or add it to 'ignore'."
+        "is_directory",
+        f"{path} is a folder; a file was expected.",
+        remedy="Rename the folder, or add it to 'ignore'.",
     )
 
 

@@ -13,7 +13,9 @@ _SERVED = frozenset(np.dtype(name) for name in ("u1", "u2", "u4", "i1", "i2", "i
 _JPEG_TOLERANCE = 3
 
 
-def to_grey(path: Path, samples: Pixels, *, colour: bool, lossy: bool = False) -> tuple[Pixels, tuple[str, ...]]:
+def to_grey(
+    path: Path, samples: Pixels, *, colour: bool, lossy: bool = False
+) -> tuple[Pixels, tuple[str, ...]]:
     """One grey image from stored samples.
 
     Parameters
@@ -78,7 +80,9 @@ def from_palette(path: Path, indices: Pixels, colours: Pixels) -> Pixels:
     """
     used = colours[:, : int(indices.max()) + 1]
     if used.shape[1] <= int(indices.max()):
-        raise faults.broken_ifd(path, f"a colour map of {colours.shape[1]} colours, index {indices.max()} used")
+        raise faults.broken_ifd(
+            path, f"a colour map of {colours.shape[1]} colours, index {indices.max()} used"
+        )
     # Unused entries may hold overlay colours; only what the pixels use counts.
     seen = np.flatnonzero(np.bincount(indices.ravel(), minlength=used.shape[1]))
     if (used[1:, seen] != used[:1, seen]).any():
@@ -87,7 +91,7 @@ def from_palette(path: Path, indices: Pixels, colours: Pixels) -> Pixels:
     levels = np.rint(used[0].astype(np.float64) * (full / 65535.0)).astype(indices.dtype)
     if (np.abs(levels[seen].astype(np.int64) - seen) <= 1).all():
         return indices
-    return levels[indices]
+    return np.asarray(levels[indices])
 
 
 def check_finite(path: Path, pixels: Pixels) -> None:

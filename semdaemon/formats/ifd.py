@@ -170,13 +170,16 @@ class _Walker:
         if dtype not in _TYPES:
             if code >= PRIVATE:  # the specification wants unknown types skipped; below it is damage
                 return None
-            raise faults.broken_ifd(self.path, f"tag {code} in directory {index} has the unknown data type {dtype}")
+            raise faults.broken_ifd(
+                self.path, f"tag {code} in directory {index} has the unknown data type {dtype}"
+            )
         size = count * _TYPES[dtype][1]
         inline = 8 if self.big else 4
         start = at + 4 + inline
         where = start if size <= inline else self._unpack(self.offset_format, start)
         if where + size > len(self.data):
             raise faults.truncated(
-                self.path, f"tag {code} in directory {index} claims {size:,} bytes at {where:,}, beyond the end"
+                self.path,
+                f"tag {code} in directory {index} claims {size:,} bytes at {where:,}, beyond the end",
             )
         return Tag(code, dtype, count, self.byteorder, self.data, where, size)

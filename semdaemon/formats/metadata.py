@@ -30,7 +30,8 @@ def gather(evidence: Evidence) -> Told:
         vendor=main.vendor,
         metadata=metadata,
         pixel_size_m=size_m,
-        acquired_at=next((a.acquired_at for a in answers if a.acquired_at), None) or _tiff_moment(evidence.page),
+        acquired_at=next((a.acquired_at for a in answers if a.acquired_at), None)
+        or _tiff_moment(evidence.page),
         picture=next((a.picture for a in answers if a.picture), None),
         warnings=(*warnings, *more),
     )

@@ -109,7 +109,9 @@ def _pages(
         if only_page:
             raise faults.no_such_page(file.path, only_page, 1)
         pixels, warnings = read_picture(file.path, file.data, kind, limits)
-        yield _checked(file.path, limits, 0, pixels, gather(Evidence(pixels.shape, sidecar=sidecar)), warnings)
+        yield _checked(
+            file.path, limits, 0, pixels, gather(Evidence(pixels.shape, sidecar=sidecar)), warnings
+        )
         return
     chosen = _chosen(file.path, tiff.pages(file.path, file.data), only_page)
     _check_memory(file.path, [page for _, page in chosen], limits)
@@ -134,10 +136,14 @@ def _check_memory(path: Path, pages: list[tiff.TiffPage], limits: Limits) -> Non
     total = sum(page.plane_bytes for page in pages)
     most = max(limits.max_file_bytes, limits.max_pixels * _ITEM_BYTES_MAX)
     if len(pages) > 1 and total > most:
-        raise faults.too_large(path, f"its {len(pages)} pages decode to {total:,} bytes; at most {most:,} are taken")
+        raise faults.too_large(
+            path, f"its {len(pages)} pages decode to {total:,} bytes; at most {most:,} are taken"
+        )
 
 
-def _tiff_page(file: FileBytes, number: int, page: tiff.TiffPage, limits: Limits, sidecar: str | None) -> _Grey:
+def _tiff_page(
+    file: FileBytes, number: int, page: tiff.TiffPage, limits: Limits, sidecar: str | None
+) -> _Grey:
     tiff.check(file.path, page, limits, len(file.data))
     samples = tiff.decode(file.path, page, file.data)
     colours = tiff.palette(page)

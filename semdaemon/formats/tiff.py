@@ -8,6 +8,7 @@ import math
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +28,13 @@ LOSSY = frozenset({6, 7, 34892})
 """Compressions that round: channels of a grey picture may differ a little."""
 _UNCOMPRESSED = 1
 _KINDS = {1: "u", 2: "i", 3: "f", 4: "u"}
-_KINDS_NAMED = {1: "unsigned integers", 2: "signed integers", 3: "floats", 5: "complex integers", 6: "complex numbers"}
+_KINDS_NAMED = {
+    1: "unsigned integers",
+    2: "signed integers",
+    3: "floats",
+    5: "complex integers",
+    6: "complex numbers",
+}
 _DTYPES = {"u8", "u16", "u32", "i8", "i16", "i32", "f16", "f32", "f64"}
 # Codes that carry no picture of their own size, and those that do (see embedded.py).
 _COMPRESSIONS = {
@@ -126,7 +133,8 @@ def check_shape(path: Path, shape: tuple[int, int], limits: Limits) -> None:
         raise faults.zero_sized(path, shape)
     if height * width > limits.max_pixels:
         raise faults.too_large(
-            path, f"its header says {height:,} x {width:,} pixels; at most {limits.max_pixels:,} in all are read"
+            path,
+            f"its header says {height:,} x {width:,} pixels; at most {limits.max_pixels:,} in all are read",
         )
     if min(shape) < limits.min_side_px:
         raise faults.too_small(path, shape, limits.min_side_px)
@@ -156,7 +164,8 @@ def _check_segments(path: Path, page: TiffPage, file_bytes: int) -> None:
             raise faults.truncated(path, f"strip or tile {number} of {expected} was not written yet")
         if offset + size > file_bytes:
             raise faults.truncated(
-                path, f"strip or tile {number} of {expected} ends at byte {offset + size:,}, the file at {file_bytes:,}"
+                path,
+                f"strip or tile {number} of {expected} ends at byte {offset + size:,}, the file at {file_bytes:,}",
             )
 
 
@@ -166,7 +175,9 @@ def _check_total(path: Path, page: TiffPage, file_bytes: int) -> None:
     stored = sum(size for _, size in page.ifd.segments)
     start = page.ifd.segments[0][0] + page.plane * page.plane_bytes
     if page.plane == 0 and stored < page.plane_bytes:
-        raise faults.broken_ifd(path, f"its strips claim {stored:,} bytes of pixels, {page.plane_bytes:,} are needed")
+        raise faults.broken_ifd(
+            path, f"its strips claim {stored:,} bytes of pixels, {page.plane_bytes:,} are needed"
+        )
     if page.plane and start + page.plane_bytes > file_bytes:
         raise faults.truncated(path, f"plane {page.plane} would end at {start + page.plane_bytes:,}")
 
@@ -202,9 +213,14 @@ def decode(path: Path, page: TiffPage, data: bytes) -> Pixels:
 def _plain(page: TiffPage, data: bytes) -> Pixels | None:
     """A view into the file's bytes where pixels lie there as they are; None where they do not."""
     segments = page.ifd.segments
-    if page.compression != _UNCOMPRESSED or page.samples != 1 or 324 in page.ifd.tags or page.ifd.number(266, 1) != 1:
+    if (
+        page.compression != _UNCOMPRESSED
+        or page.samples != 1
+        or 324 in page.ifd.tags
+        or page.ifd.number(266, 1) != 1
+    ):
         return None
-    gapless = all(a[0] + a[1] == b[0] for a, b in zip(segments, segments[1:], strict=False))
+    gapless = all(a[0] + a[1] == b[0] for a, b in pairwise(segments))
     start = segments[0][0] + page.plane * page.plane_bytes
     if not gapless or start + page.plane_bytes > len(data):
         return None
@@ -223,7 +239,9 @@ def _check_embedded(path: Path, page: TiffPage, data: bytes) -> None:
     for offset, size in page.ifd.segments:
         shape = embedded_shape(memoryview(data)[offset : offset + size])
         if shape is not None and shape[0] * shape[1] > 2 * most:
-            raise faults.broken_ifd(path, f"a strip or tile holds a picture of {shape[0]:,} x {shape[1]:,} pixels")
+            raise faults.broken_ifd(
+                path, f"a strip or tile holds a picture of {shape[0]:,} x {shape[1]:,} pixels"
+            )
 
 
 def _decoded_by_tifffile(path: Path, page: TiffPage, data: bytes) -> Pixels:
@@ -240,7 +258,11 @@ def _decoded_by_tifffile(path: Path, page: TiffPage, data: bytes) -> Pixels:
 def _decode_fault(path: Path, page: TiffPage, error: Exception) -> FrameError:
     name = _COMPRESSIONS[page.compression]
     text = str(error)
-    if "requires the 'imagecodecs'" in text or "not available" in text or isinstance(error, NotImplementedError):
+    if (
+        "requires the 'imagecodecs'" in text
+        or "not available" in text
+        or isinstance(error, NotImplementedError)
+    ):
         return faults.unsupported_compression(path, f"{name}: {text}")
     return faults.truncated(path, f"its pixels ({name}) do not decode: {text or type(error).__name__}")
 

@@ -7,10 +7,12 @@ import re
 from semdaemon.formats.vendors.texts import length_m, lengths_m, moment, number, plain
 from semdaemon.formats.vendors.told import Evidence, Told
 
+_KNOWN_LINE = re.compile(r"^\$(CM_FORMAT|SEM_DATA_VERSION|CM_MAG|\$SM_MICRON_BAR)\b", re.MULTILINE)
+
 
 def is_sidecar(text: str) -> bool:
     """Whether a text is a JEOL sidecar."""
-    return re.search(r"^\$(CM_FORMAT|SEM_DATA_VERSION|CM_MAG|\$SM_MICRON_BAR)\b", text, re.MULTILINE) is not None
+    return _KNOWN_LINE.search(text) is not None
 
 
 def parse(evidence: Evidence) -> Told | None:

@@ -84,7 +84,7 @@ def moment(texts: Iterable[str], formats: Iterable[str], *, utc: bool = False) -
     for text in texts:
         for form in formats:
             try:
-                found = datetime.strptime(text.strip(), form)
+                found = datetime.strptime(text.strip(), form)  # noqa: DTZ007 - `aware` gives it a zone
             except ValueError:
                 continue
             if found.year < 1980:
@@ -137,7 +137,7 @@ def local_name(tag: str) -> str:
 
 
 def xml_values(element: ET.Element, depth: int = 0) -> object:
-    """An XML element as plain JSON types: children by name, repeated ones as lists, leaves as text or number."""
+    """An XML element as plain JSON types: children by name, repeated ones as lists, leaves plain."""
     children = list(element)
     if not children or depth >= _MAX_XML_DEPTH:
         return plain(element.text or "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 
 from semdaemon.formats.ifd import Tag, decode_text
 from semdaemon.formats.vendors.texts import length_m, moment, number, parse_xml, plain, xml_values
@@ -58,9 +59,9 @@ def _pixel_size(
 ) -> tuple[float | None, tuple[str, ...]]:
     """Metres a pixel.
 
-    AP_PIXEL_SIZE belongs to the monitor, not to the image, and is never taken. The fourth nameless number is exact
-    but tied to a display of 1024 columns; AP_IMAGE_PIXEL_SIZE is rounded to four digits. Where the two agree
-    the exact one is taken.
+    AP_PIXEL_SIZE belongs to the monitor, not to the image, and is never taken.
+    The fourth nameless number is exact but tied to a display of 1024 columns;
+    AP_IMAGE_PIXEL_SIZE is rounded to four digits. Where the two agree the exact one is taken.
     """
     columns = shape[1] or _DISPLAY_COLUMNS
     exact = number(head[3]) if len(head) > 3 else None
@@ -83,7 +84,7 @@ def _orion(tag: Tag, shape: tuple[int, int]) -> Told:
     return Told(
         vendor="zeiss",
         metadata=found,
-        pixel_size_m=(y or x, x) if x else None,  # type: ignore[arg-type]
+        pixel_size_m=(y or x, x) if x else None,
         acquired_at=_orion_moment(str(_plain_value(found, "TimeStamp"))),
         picture=(int(rows), int(columns)) if rows and columns else None,
     )
@@ -100,7 +101,7 @@ def _in_metres(entry: object) -> float | None:
     return length_m(f"{entry.get('Value')} {entry.get('Units')}")
 
 
-def _orion_moment(text: str):  # type: ignore[no-untyped-def]
+def _orion_moment(text: str) -> datetime | None:
     # Day and month stand in the order of the PC's locale: only told where both orders agree.
     forms = ("%d/%m/%Y %I:%M:%S %p", "%m/%d/%Y %I:%M:%S %p")
     found = {moment([text], [form]) for form in forms} - {None}

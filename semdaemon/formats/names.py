@@ -1,0 +1,171 @@
+"""Names of what is written: where an output goes, whose it is, and what an interrupted write left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import secrets
+import struct
+import zlib
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO
+
+import psutil
+
+SUFFIX = ".refocused.tif"
+JSON_SUFFIX = ".refocused.json"
+PROVENANCE_TAG = 64117
+"""Private TIFF tag that holds the provenance as JSON (UTF-8)."""
+
+_TEMPORARY = re.compile(r"\..*\.refocused\.(tif|json)\.(?P<host>[0-9a-f]{8})-(?P<pid>\d+)-[0-9a-f]+\.tmp")
+_ABANDONED_S = 3600.0
+_MAX_PROVENANCE_BYTES = 2**26
+
+
+def output_path(output_root: Path, relative: Path, page: int = 0) -> Path:
+    """Where the refocused frame of a file goes: ``<output>/<folder>/<stem>[.pageNNNN].refocused.tif``.
+
+    Parameters
+    ----------
+    relative
+        The original's path below its root.
+
+    Raises
+    ------
+    ValueError
+        ``relative`` leads out of the output folder.
+    """
+    return _named(output_root, relative, relative.stem, page)
+
+
+def _named(root: Path, relative: Path, stem: str, page: int) -> Path:
+    if relative.is_absolute() or relative.drive or ".." in relative.parts:
+        raise ValueError(f"{relative} leads out of the output folder; a path below its root was expected")
+    return root / relative.parent / f"{stem}{f'.page{page:04d}' if page else ''}{SUFFIX}"
+
+
+def claim_output_path(output_root: Path, relative: Path, page: int = 0, uri: str = "") -> Path:
+    """`output_path`, or another name where that one belongs to another original.
+
+    ``a.png`` and ``a.tif`` would both become ``a.refocused.tif``: the second becomes ``a.tif.refocused.tif``.
+    A file of that name that is no output of ours is never replaced.
+    """
+    stems = [relative.stem, relative.name, *(f"{relative.name}.{n}" for n in range(2, 1000))]
+    paths = (_named(output_root, relative, stem, page) for stem in stems)
+    return next(path for path in paths if not path.exists() or _belongs_to(path, uri, page))
+
+
+def _belongs_to(path: Path, uri: str, page: int) -> bool:
+    provenance = read_provenance(path) or {}
+    original = provenance.get("original")
+    found = original.get("uri") if isinstance(original, dict) else None
+    return isinstance(found, str) and _without_page(found) == _without_page(uri)
+
+
+def _without_page(uri: str) -> str:
+    return re.sub(r"#page=\d+$", "", uri)
+
+
+def json_path(path: Path) -> Path:
+    """The provenance file beside an output."""
+    return path.with_name(path.name.removesuffix(SUFFIX).removesuffix(".tif") + JSON_SUFFIX)
+
+
+def is_own_output(path: Path) -> bool:
+    """Whether a file was written by this program: by its name, else by the provenance tag. Reads little."""
+    name = path.name.lower()
+    if name.endswith((SUFFIX, JSON_SUFFIX)) or _TEMPORARY.fullmatch(path.name):
+        return True
+    try:
+        with path.open("rb") as file:
+            return _find_tag(file, PROVENANCE_TAG) is not None
+    except OSError:
+        return False
+
+
+def read_provenance(path: Path) -> dict[str, object] | None:
+    """The provenance inside an output, without reading its pixels; None where there is none that can be read."""
+    try:
+        with path.open("rb") as file:
+            found = _find_tag(file, PROVENANCE_TAG)
+            if found is None or found[1] > _MAX_PROVENANCE_BYTES:
+                return None
+            file.seek(found[0])
+            provenance = json.loads(file.read(found[1]))
+    except (OSError, ValueError):
+        return None
+    return provenance if isinstance(provenance, dict) else None
+
+
+def _find_tag(file: BinaryIO, code: int) -> tuple[int, int] | None:
+    """(offset, bytes) of a byte-sized tag in the first directory of a TIFF; None where there is none."""
+    head = file.read(16)
+    order = {b"II": "<", b"MM": ">"}.get(head[:2])
+    if order is None or len(head) < 16:
+        return None
+    big = struct.unpack(order + "H", head[2:4])[0] == 43
+    start = struct.unpack(order + ("Q" if big else "I"), head[8:16] if big else head[4:8])[0]
+    size, inline = (20, 8) if big else (12, 4)
+    file.seek(start)
+    entries = _number(file.read(8 if big else 2), order)
+    for _ in range(min(entries, 4096)):
+        entry = file.read(size)
+        if len(entry) < size:
+            return None
+        if struct.unpack(order + "H", entry[:2])[0] == code:
+            count = _number(entry[4:-inline], order)
+            where = file.tell() - inline if count <= inline else _number(entry[-inline:], order)
+            return where, count
+    return None
+
+
+def _number(raw: bytes, order: str) -> int:
+    return int.from_bytes(raw, "little" if order == "<" else "big")
+
+
+def temporary_path(path: Path) -> Path:
+    """A hidden name in the same folder that tells whose it is, so that leftovers can be told from work."""
+    return path.with_name(f".{path.name}.{_host()}-{os.getpid()}-{secrets.token_hex(4)}.tmp")
+
+
+def _host() -> str:
+    return f"{zlib.crc32(platform.node().encode()):08x}"
+
+
+def clean_leftovers(folder: Path, *, recursive: bool = True) -> list[Path]:
+    """Remove what interrupted writes left below a folder; returns what was removed.
+
+    Left alone: temporary files of a process of this machine that is alive, and those of other machines
+    younger than an hour.
+    """
+    removed = []
+    for path in _temporaries(folder, recursive):
+        with suppress(OSError):
+            if _is_abandoned(path):
+                path.unlink()
+                removed.append(path)
+    return removed
+
+
+def _temporaries(folder: Path, recursive: bool) -> Iterator[Path]:
+    pattern = ".*.refocused.*.tmp"
+    try:
+        yield from folder.rglob(pattern) if recursive else folder.glob(pattern)
+    except OSError:
+        return
+
+
+def _is_abandoned(path: Path) -> bool:
+    found = _TEMPORARY.fullmatch(path.name)
+    if found is None:
+        return False
+    if found["host"] == _host():
+        pid = int(found["pid"])
+        return pid != os.getpid() and not psutil.pid_exists(pid)
+    import time
+
+    return time.time() - path.stat().st_mtime > _ABANDONED_S

@@ -13,7 +13,10 @@ _STAT = ("size_bytes", "mtime_ns")
 
 
 class SightedFile(Protocol):
-    """What a source saw: a file by name, size and time. `semdaemon.sources.Sighting` is one."""
+    """What a source saw: a file by name, size and time. `semdaemon.sources.Sighting` is one.
+
+    ``settle_s`` is how long it must stay the same before it is worth a look.
+    """
 
     @property
     def source(self) -> str: ...
@@ -27,6 +30,8 @@ class SightedFile(Protocol):
     def size_bytes(self) -> int: ...
     @property
     def mtime_ns(self) -> int: ...
+    @property
+    def settle_s(self) -> float: ...
 
 
 def is_known(connection: sqlite3.Connection, sighting: SightedFile) -> bool:
@@ -44,9 +49,8 @@ def see_file(connection: sqlite3.Connection, sighting: SightedFile, now: float) 
     if {name: known[name] for name in _STAT} == _stat_of(sighting):
         return False
     if known["state"] in ("seen", "held"):
-        set_columns(
-            connection, known["key"], **_stat_of(sighting), noticed_at=now, check_at=now, attempts=0
-        )  # fmt: skip
+        due = now + sighting.settle_s
+        set_columns(connection, known["key"], **_stat_of(sighting), noticed_at=now, check_at=due, attempts=0)
         return False
     _insert(connection, sighting, now, generation=known["generation"] + 1)
     return True
@@ -91,7 +95,7 @@ def _insert(
         " noticed_at, check_at, seen_at, changed_at)"
         " VALUES (?, ?, CAST(? AS TEXT), CAST(? AS TEXT), ?, ?, ?, ?, 'seen', ?, ?, ?, ?)",
         (sighting.source, uri, name_bytes(sighting.path), name_bytes(sighting.relative), page, generation,
-         sighting.size_bytes, sighting.mtime_ns, now, now, now, now),
+         sighting.size_bytes, sighting.mtime_ns, now, now + sighting.settle_s, now, now),
     )  # fmt: skip
     key = int(made.lastrowid or 0)
     reason = "page_of_file" if page else "changed_since" if generation else ""
@@ -119,3 +123,4 @@ class _FileOf:
         self.source, self.uri = row["source"], row["uri"]
         self.path, self.relative = Path(row["path"]), Path(row["relative"])
         self.size_bytes, self.mtime_ns = row["size_bytes"], row["mtime_ns"]
+        self.settle_s = 0.0

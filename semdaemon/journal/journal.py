@@ -32,6 +32,7 @@ _TO_SETTLE = "FROM frames INDEXED BY frames_to_settle WHERE state IN ('seen','he
 _TO_REFOCUS = "FROM frames INDEXED BY frames_to_refocus WHERE state = 'scored'"
 _NEWEST, _OLDEST = "mtime_ns DESC, key DESC", "mtime_ns, key"
 _SIGHTINGS_A_TRANSACTION = 500
+_FARTHEST_CHECK_S = 7200.0
 _FORGET_RESULT: Mapping[str, object] = {
     "attempts": 0,
     "content_sha256": "",
@@ -120,8 +121,10 @@ class Journal(JournalReader):
         """
         newest = newest_first and next(self._settle_turns) % _EVERY_NTH_OLDEST != 0
         order = _NEWEST if newest else _OLDEST
-        query = f"SELECT * {_TO_SETTLE} AND check_at <= ? ORDER BY {order} LIMIT 1"
-        return self._first(query, (self._clock() if now is None else now,))
+        moment = self._clock() if now is None else now
+        # A clock that was set back must not hold frames for as long: no wait is meant to be that far off.
+        query = f"SELECT * {_TO_SETTLE} AND (check_at <= ? OR check_at > ?) ORDER BY {order} LIMIT 1"
+        return self._first(query, (moment, moment + _FARTHEST_CHECK_S))
 
     def next_check_at(self) -> float | None:
         """When the next seen or held frame is due, seconds since 1970; None where none waits."""
@@ -150,9 +153,9 @@ class Journal(JournalReader):
         return int(found["attempts"])
 
     def release(self, key: int) -> None:
-        """Take back the count of `attempt`: the look or job was given up for no fault of the frame."""
+        """Take back one `attempt` that was no fault of the frame; it stays where it is."""
         with self._database.write() as connection:
-            connection.execute("UPDATE frames SET attempts = 0 WHERE key = ?", (key,))
+            connection.execute("UPDATE frames SET attempts = MAX(0, attempts - 1) WHERE key = ?", (key,))
 
     # -- what became of it -------------------------------------------------------------------------------
 

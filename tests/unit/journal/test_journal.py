@@ -31,6 +31,7 @@ class Seen:
     relative: Path
     size_bytes: int
     mtime_ns: int
+    settle_s: float = 0.0
 
 
 class Clock:
@@ -235,6 +236,22 @@ def test_attempts_count_what_never_came_to_an_end(journal: Journal, clock: Clock
     assert [journal.attempt(key), journal.attempt(key)] == [1, 2]
     journal.hold(key, "truncated", clock.now)
     assert journal.attempt(key) == 1
+
+
+def test_a_released_attempt_does_not_count(journal: Journal) -> None:
+    key = seen_row(journal)
+    journal.attempt(key)
+    journal.release(key)
+    assert journal.row(key).attempts == 0
+    journal.release(key)
+    assert journal.row(key).attempts == 0
+
+
+def test_a_clock_that_was_set_back_does_not_hold_frames(journal: Journal, clock: Clock) -> None:
+    key = seen_row(journal)
+    journal.hold(key, "truncated", clock.now + 1)
+    clock.now -= 86_400
+    assert journal.next_to_settle() is not None
 
 
 def test_same_content_under_another_name_is_found(journal: Journal) -> None:

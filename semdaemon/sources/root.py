@@ -1,0 +1,353 @@
+"""One acquisition folder: looked at by its own thread for as long as the source runs."""
+
+from __future__ import annotations
+
+import os
+import stat
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+
+import structlog
+
+from semdaemon.errors import SemdaemonError
+from semdaemon.mounts import mount_of
+from semdaemon.settings import Folder
+from semdaemon.sources.backlog import Memory
+from semdaemon.sources.scan import Found, Rules, walk
+from semdaemon.sources.source import Deliver, RootHealth, Sighting, Watching
+from semdaemon.sources.watch import Watch
+
+_DELIVERED_AT_ONCE = 500
+_MOST_HINTS = 20_000
+_HINTS_TOGETHER_S = 0.02
+_ROOT_CHECK_S = 1.0
+_AFTER_NEW_FOLDER_S = 0.25
+_REDELIVER_S = 60.0
+_SCAN_HANGS_S = 30.0
+# Most of the time that scans may take: a large tree is scanned less often rather than all the time.
+_SCAN_SHARE, _POLLING_SHARE = 0.05, 0.25
+
+_log = structlog.get_logger("semdaemon.sources")
+
+
+class FolderRoot:
+    """Sees every frame below one folder.
+
+    Scanning is the truth: at the start, every ``rescan_s`` (``poll_s`` where events cannot be had),
+    after new folders, overflows and outages. Events only shorten the way: the paths that they name
+    are looked at at once.
+    """
+
+    def __init__(self, path: Path, settings: Folder, rules: Rules, source: str = "folder") -> None:
+        self.path = path
+        self._source, self._settings, self._rules = source, settings, rules
+        self._memory = Memory(settings.backlog)
+        self._hints: set[str] = set()
+        self._hints_lost = False
+        self._lock = threading.Lock()
+        self._wake, self._stop = threading.Event(), threading.Event()
+        self._watch: Watch | None = None
+        self._watched: tuple[int, int] | None = None
+        self._polling_because = ""
+        self._missing = "not looked at yet"
+        self._unreadable: dict[str, str] = {}
+        self._refused = ""
+        self._device, self._home_device = 0, 0
+        self._scan_began: float | None = None
+        self._handing_over_s = 0.0
+        self._last_scan: tuple[float, float] | None = None
+        self._files = 0
+        self._scan_due = 0.0
+        self._redeliver_due = 0.0
+        self._thread = threading.Thread(target=self._run, name=f"folder {path}", daemon=True)
+
+    def start(self, deliver: Deliver) -> None:
+        """Begin; returns at once."""
+        self._deliver = deliver
+        self._thread.start()
+
+    def stop(self, timeout_s: float = 10.0) -> None:
+        """End; a scan that hangs on a dead network share is left behind."""
+        self._stop.set()
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout_s)
+
+    def wake(self) -> None:
+        """Scan now."""
+        with self._lock:
+            self._hints_lost = True
+        self._wake.set()
+
+    # -- the thread --------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            while not self._stop.is_set():
+                self._turn_safely()
+                self._wake.wait(self._pause_s())
+                self._wake.clear()
+        finally:
+            self._close_watch()
+
+    def _pause_s(self) -> float:
+        if self._missing:
+            return _ROOT_CHECK_S
+        return min(_ROOT_CHECK_S, max(0.0, self._scan_due - time.monotonic()))
+
+    def _turn_safely(self) -> None:
+        try:
+            self._turn()
+        except (OSError, SemdaemonError) as error:
+            self._complain(error)
+        except Exception as error:  # noqa: BLE001 (the thread's edge: a root is never given up)
+            _log.exception("folder failed", folder=str(self.path))
+            self._complain(error)
+
+    def _complain(self, error: Exception) -> None:
+        if str(error) != self._refused:
+            _log.error("folder cannot be taken in", folder=str(self.path), error=str(error))
+        self._refused = str(error)
+        self._scan_due = time.monotonic() + _ROOT_CHECK_S
+
+    def _turn(self) -> None:
+        if not self._present():
+            return
+        self._keep_watching()
+        hints, lost = self._take_hints()
+        if lost:
+            self._scan_due = 0.0
+        if time.monotonic() >= self._scan_due:
+            self._scan()
+        elif hints:
+            self._look_at(hints)
+            # Events come in swarms: the first is served at once, the rest of the swarm together.
+            self._stop.wait(_HINTS_TOGETHER_S)
+
+    # -- the folder itself -------------------------------------------------------------------------------
+
+    def _present(self) -> bool:
+        missing = _why_missing(self.path)
+        if missing != self._missing:
+            told = _log.warning if missing else _log.info
+            told("folder gone" if missing else "folder there", folder=str(self.path), detail=missing)
+            self._missing = missing
+        if missing:
+            self._close_watch()
+            self._scan_due = 0.0
+        return not missing
+
+    def _keep_watching(self) -> None:
+        """Watch before scanning; begin anew where the folder was replaced or watchdog gave up."""
+        about = self.path.stat()
+        self._device = about.st_dev
+        identity = (about.st_dev, about.st_ino)
+        alive = self._watch is not None and self._watch.alive
+        if identity == self._watched and (alive or self._polling_because):
+            return
+        self._close_watch()
+        self._watched = identity
+        self._open_watch()
+        self._scan_due = 0.0
+
+    def _open_watch(self) -> None:
+        because = self._why_polling()
+        if not because:
+            try:
+                self._watch = Watch(
+                    self.path,
+                    recursive=self._rules.recursive,
+                    changed=self._hint,
+                    overflowed=self._overflowed,
+                )
+            except OSError as error:
+                because = f"events cannot be had ({error.strerror or error})"
+        if because and because != self._polling_because:
+            _log.warning("polling instead of events", folder=str(self.path), because=because)
+        self._polling_because = because
+
+    def _why_polling(self) -> str:
+        if self._settings.poll == "always":
+            return "set so (folder.poll)"
+        mount = mount_of(self.path)
+        if self._settings.poll == "auto" and mount.remote:
+            return f"{mount.kind} file system: events of other machines do not arrive"
+        return ""
+
+    def _close_watch(self) -> None:
+        watch, self._watch, self._watched = self._watch, None, None
+        if watch is not None:
+            watch.close()
+
+    # -- events ------------------------------------------------------------------------------------------
+
+    def _hint(self, path: str, is_folder: bool) -> None:
+        with self._lock:
+            if len(self._hints) < _MOST_HINTS:
+                self._hints.add(path + os.sep if is_folder else path)
+            else:
+                self._hints_lost = True
+        self._wake.set()
+
+    def _overflowed(self) -> None:
+        _log.warning("events were lost, scanning", folder=str(self.path))
+        with self._lock:
+            self._hints_lost = True
+        self._wake.set()
+
+    def _take_hints(self) -> tuple[set[str], bool]:
+        with self._lock:
+            hints, self._hints = self._hints, set()
+            lost, self._hints_lost = self._hints_lost, False
+        return hints, lost
+
+    def _look_at(self, hints: Iterable[str]) -> None:
+        root = str(self.path)
+        news: list[Found] = []
+        for hint in hints:
+            relative = os.path.relpath(hint, root)
+            if hint.endswith(os.sep):
+                news += self._new_folder(relative)
+            elif self._rules.takes_below(root, relative) and (found := _file(root, relative)):
+                news.append(found)
+        for some in _by(_DELIVERED_AT_ONCE, news):
+            self._hand_over(some)
+        self._memory.note(news)
+
+    def _new_folder(self, relative: str) -> list[Found]:
+        # Files made before the system watched the new folder have no event: look soon again, at everything.
+        self._scan_due = min(self._scan_due, time.monotonic() + _AFTER_NEW_FOLDER_S)
+        root, parts = str(self.path), Path(relative).parts
+        if not self._rules.recursive or not self._rules.enters_below(root, parts):
+            return []
+        try:
+            return list(walk(root, self._rules, below=relative))
+        except OSError:
+            return []  # gone already, or not to be read; the scan says which
+
+    # -- scans -------------------------------------------------------------------------------------------
+
+    def _scan(self) -> None:
+        began, clock = time.time(), time.monotonic()
+        self._scan_began, self._handing_over_s = began, 0.0
+        redeliver = clock >= self._redeliver_due
+        look = self._memory.begin(began, redeliver=redeliver)
+        unreadable: dict[str, str] = {}
+        try:
+            found = walk(str(self.path), self._rules, unreadable=_noted_in(unreadable))
+            for some in _by(_DELIVERED_AT_ONCE, look.news(found)):
+                if self._stop.is_set():
+                    return
+                self._hand_over(some)
+        finally:
+            self._scan_began = None
+        self._memory.end(look)
+        self._tell_unreadable(unreadable)
+        self._scanned(look.files, time.monotonic() - clock - self._handing_over_s)
+        self._plan_next(redelivered=redeliver)
+
+    def _scanned(self, files: int, took_s: float) -> None:
+        if self._last_scan is None:
+            _log.info("folder scanned", folder=str(self.path), files=files, seconds=round(took_s, 3),
+                      left_out=self._memory.left_out, watching=self._watching)  # fmt: skip
+        self._files, self._last_scan, self._refused = files, (time.time(), took_s), ""
+        if files:
+            self._home_device = self._device
+
+    def _plan_next(self, *, redelivered: bool) -> None:
+        now, took_s = time.monotonic(), self._last_scan[1] if self._last_scan else 0.0
+        polling = bool(self._polling_because)
+        every_s = self._settings.poll_s if polling else self._settings.rescan_s
+        share = _POLLING_SHARE if polling else _SCAN_SHARE
+        self._scan_due = now + max(every_s, took_s * (1 / share - 1))
+        if redelivered:
+            self._redeliver_due = now + _REDELIVER_S
+
+    def _hand_over(self, files: Sequence[Found]) -> None:
+        began = time.monotonic()
+        self._deliver([self._sighting(*file) for file in files])
+        self._handing_over_s += time.monotonic() - began
+
+    def _sighting(self, relative: str, size_bytes: int, mtime_ns: int) -> Sighting:
+        path = self.path / relative
+        settle_s = self._settings.settle_s
+        return Sighting(self._source, path.as_uri(), path, Path(relative), size_bytes, mtime_ns, settle_s)
+
+    def _tell_unreadable(self, unreadable: dict[str, str]) -> None:
+        for folder, why in unreadable.items():
+            if folder not in self._unreadable:
+                _log.warning("folder cannot be read", folder=str(self.path / folder), error=why)
+        self._unreadable = unreadable
+
+    # -- health ------------------------------------------------------------------------------------------
+
+    @property
+    def _watching(self) -> Watching:
+        if self._missing:
+            return "nothing"
+        return "polling" if self._polling_because else "events"
+
+    def health(self) -> RootHealth:
+        """How it is; may be asked from any thread, also while a scan hangs."""
+        faults = (self._missing, self._refused, self._hanging(), self._unmounted(), self._closed_folders())
+        problems = [text for text in faults if text]
+        remarks = [f"polling: {self._polling_because}"] if self._polling_because else []
+        at, took_s = self._last_scan or (None, None)
+        return RootHealth(
+            path=self.path,
+            ok=not problems,
+            detail="; ".join(problems + remarks),
+            watching=self._watching,
+            files=self._files,
+            left_out=self._memory.left_out,
+            last_scan_at=at,
+            last_scan_s=took_s,
+        )
+
+    def _hanging(self) -> str:
+        began = self._scan_began
+        if began is None or time.time() - began < _SCAN_HANGS_S:
+            return ""
+        return f"a scan has not come back for {time.time() - began:.0f} s (is the network share there?)"
+
+    def _unmounted(self) -> str:
+        if self._files or not self._home_device or self._device == self._home_device:
+            return ""
+        return f"{self.path} is empty and on another file system than before: is the share unmounted?"
+
+    def _closed_folders(self) -> str:
+        if not self._unreadable:
+            return ""
+        folder, why = next(iter(self._unreadable.items()))
+        return f"{len(self._unreadable)} folder(s) cannot be read, first {folder}: {why}"
+
+
+def _why_missing(path: Path) -> str:
+    try:
+        return "" if path.is_dir() else f"{path} is not a folder" if path.exists() else f"{path} is not there"
+    except OSError as error:
+        return f"{path} cannot be reached: {error.strerror or error}"
+
+
+def _file(root: str, relative: str) -> Found | None:
+    try:
+        about = os.stat(os.path.join(root, relative), follow_symlinks=False)  # noqa: PTH116, PTH118
+    except OSError:
+        return None
+    return (relative, about.st_size, about.st_mtime_ns) if stat.S_ISREG(about.st_mode) else None
+
+
+def _noted_in(unreadable: dict[str, str]) -> Callable[[str, OSError], None]:
+    def note(folder: str, error: OSError) -> None:
+        unreadable[folder] = error.strerror or str(error)
+
+    return note
+
+
+def _by(size: int, files: Iterable[Found]) -> Iterator[list[Found]]:
+    waiting = iter(files)
+    while some := list(islice(waiting, size)):
+        yield some

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,7 +39,7 @@ def save(
     tensors = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
     beside = path.with_suffix(".part")
     save_file(tensors, beside, metadata={"training": json.dumps(header)})
-    os.replace(beside, path)
+    beside.replace(path)
 
 
 def read_header(path: Path) -> dict[str, Any]:
@@ -53,7 +52,8 @@ def read_header(path: Path) -> dict[str, Any]:
 def read_average(path: Path) -> dict[str, Tensor]:
     """The averaged weights, by parameter name; what is evaluated and exported."""
     with safe_open(path, framework="pt") as file:
-        return {k.removeprefix("average."): file.get_tensor(k) for k in file.keys() if k.startswith("average.")}
+        names = [key for key in file.keys() if key.startswith("average.")]  # noqa: SIM118  (not a mapping)
+        return {name.removeprefix("average."): file.get_tensor(name) for name in names}
 
 
 def restore(
@@ -61,7 +61,7 @@ def restore(
 ) -> dict[str, Any]:
     """Put a checkpoint's state into the parts of a training; gives its header."""
     with safe_open(path, framework="pt") as file:
-        tensors = {key: file.get_tensor(key) for key in file.keys()}
+        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  (not a mapping)
     net.load_state_dict({k.removeprefix("net."): v for k, v in tensors.items() if k.startswith("net.")})
     for key in average:
         average[key].copy_(tensors[f"average.{key}"])

@@ -6,6 +6,7 @@ import csv
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -81,14 +82,35 @@ def load_corpus(folder: str | Path, *, validation_fraction: float = 0.15, seed: 
     ValueError
         Where the folder holds no image.
     """
+    return _split(load_frames(folder), validation_fraction, seed)
+
+
+def corpus_of_scenes(count: int = 24, size_px: int = 512, *, seed: int = 0) -> Corpus:
+    """Procedural scenes of the simulator, for a machine without frames of its own: good for a rehearsal."""
+    from semdaemon.simulate.scenes import KINDS, scene
+
+    frames = []
+    for number in range(count):
+        kind = KINDS[number % len(KINDS)]
+        pixels = scene(kind, (size_px, size_px), seed=seed + number)
+        frames.append(CorpusFrame(f"simulated {kind} {number}", f"{kind} {number // 8}", pixels, 1.0, 0.5))
+    return _split(frames, 0.15, seed)
+
+
+def load_frames(folder: str | Path, *, bin_soft: bool = True) -> list[CorpusFrame]:
+    """All frames of a folder; those soft at pixel scale binned 2x unless ``bin_soft`` is false.
+
+    Raises
+    ------
+    ValueError
+        Where the folder holds no image.
+    """
     folder = Path(folder)
-    index = folder / "index.csv"
-    if not index.exists() and (folder.parent / "index.csv").exists():
-        index = folder.parent / "index.csv"
-    frames = _indexed(folder, index) if index.exists() else _unindexed(folder)
-    if not frames:
+    index = next((p / "index.csv" for p in (folder, folder.parent) if (p / "index.csv").exists()), None)
+    listed = _unindexed(folder) if index is None else _indexed(folder, index)
+    if not listed:
         raise ValueError(f"{folder} holds no image (TIFF, PNG, JPEG or BMP)")
-    return _split(frames, validation_fraction, seed)
+    return [_frame(path, group, cutoff, bin_soft) for path, group, cutoff in listed]
 
 
 def read_grey(path: str | Path) -> Image:
@@ -99,9 +121,9 @@ def read_grey(path: str | Path) -> Image:
 
         raw = np.asarray(tifffile.imread(path))
     else:
-        from PIL import Image as pillow
+        from PIL import Image as PillowImage
 
-        with pillow.open(path) as picture:
+        with PillowImage.open(path) as picture:
             raw = np.asarray(picture.convert("L") if picture.mode in {"P", "1", "LA", "RGBA"} else picture)
     return _to_unit(raw)
 
@@ -122,41 +144,43 @@ def random_square(pixels: Image, rng: np.random.Generator, size_px: int) -> Imag
     return pixels[top : top + size_px, left : left + size_px]
 
 
-def _to_unit(raw: npt.NDArray[np.generic]) -> Image:
+def _to_unit(raw: npt.NDArray[Any]) -> Image:
     if raw.ndim == 3:  # colour planes first or last: SEM files repeat the same grey in each
         raw = raw[..., 0] if raw.shape[-1] in (3, 4) else raw[0]
     if raw.ndim != 2:
         raise ValueError(f"a grey image is needed, not one of shape {raw.shape}")
     if np.issubdtype(raw.dtype, np.integer):
-        return np.asarray(raw.astype(np.float32) / np.iinfo(raw.dtype).max, np.float32)
+        top = np.iinfo(np.dtype(raw.dtype.str)).max
+        return np.asarray(raw.astype(np.float32) / top, np.float32)
     values = raw.astype(np.float32)
     low, high = float(values.min()), float(values.max())
-    return values if 0 <= low and high <= 1 else (values - low) / max(high - low, 1e-12)
+    return values if low >= 0 and high <= 1 else (values - low) / max(high - low, 1e-12)
 
 
-def _indexed(folder: Path, index: Path) -> list[CorpusFrame]:
-    frames = []
+def _indexed(folder: Path, index: Path) -> list[tuple[Path, str, float]]:
+    """(file, group, cutoff) of the index's rows whose file is in the folder or its ``train`` part."""
+    listed = []
     with index.open(newline="", encoding="utf-8") as text:
         for row in csv.DictReader(text):
-            path = next((p for p in (folder / row["file"], folder / "train" / row["file"]) if p.exists()), None)
-            if path is None or row.get("part", "train") not in ("train", folder.name):
-                continue
-            cutoff = float(row.get("cutoff") or 0.5)
-            frames.append(_frame(path, f"{row.get('source', '')}/{row.get('group', path.stem)}", cutoff))
-    return frames
+            places = (folder / row["file"], folder / "train" / row["file"])
+            path = next((p for p in places if p.exists()), None)
+            if path is not None:
+                group = f"{row.get('source', '')}/{row.get('group', path.stem)}"
+                listed.append((path, group, float(row.get("cutoff") or 0.5)))
+    return listed
 
 
-def _unindexed(folder: Path) -> list[CorpusFrame]:
+def _unindexed(folder: Path) -> list[tuple[Path, str, float]]:
     paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in _SUFFIXES)
     groups = [re.sub(r"\d+", "", p.stem) for p in paths]
     if len(set(groups)) < 2:
         groups = [p.stem for p in paths]
-    return [_frame(path, group, 0.5) for path, group in zip(paths, groups, strict=True)]
+    return [(path, group, 0.5) for path, group in zip(paths, groups, strict=True)]
 
 
-def _frame(path: Path, group: str, cutoff: float) -> CorpusFrame:
+def _frame(path: Path, group: str, cutoff: float, bin_soft: bool) -> CorpusFrame:
     pixels = read_grey(path)
-    if cutoff < SOFT_CUTOFF and min(pixels.shape) >= 256:
+    if bin_soft and cutoff < SOFT_CUTOFF and min(pixels.shape) >= 256:
         pixels, cutoff = bin2(pixels), 2 * cutoff
     weight = float(np.sqrt(pixels.size / 1e6)) * (0.3 if cutoff < SOFT_CUTOFF else 1.0)
     return CorpusFrame(path.name, group, pixels, weight, cutoff)

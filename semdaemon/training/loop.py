@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from semdaemon.refocus import networks
 from semdaemon.training import checkpoint
-from semdaemon.training.corpus import Corpus, load_corpus
+from semdaemon.training.corpus import Corpus, corpus_of_scenes, load_corpus
 from semdaemon.training.loss import loss
 from semdaemon.training.recipe import RECIPES, Image, Recipe, batch
 from semdaemon.training.validation import measure, validation_pairs
@@ -41,7 +41,7 @@ class Plan:
     with ``minutes`` the schedule follows the clock, so that it ends on time on a busy machine.
     """
 
-    data: Path
+    data: Path | None
     out: Path
     spec: networks.NetworkSpec
     recipe: Recipe
@@ -67,9 +67,7 @@ class Trainer:
         self.plan = plan
         self.device = torch.device(_pick_device(plan.device))
         torch.manual_seed(plan.seed)
-        self.corpus: Corpus = load_corpus(
-            plan.data, validation_fraction=plan.validation_fraction, seed=plan.seed
-        )
+        self.corpus = _corpus_of(plan)
         self.pairs = validation_pairs(self.corpus)
         self.rng = np.random.default_rng(plan.seed)
         net = networks.build_srn(plan.spec) if plan.single_scale else networks.build(plan.spec)
@@ -113,8 +111,9 @@ class Trainer:
     def step(self) -> float:
         """One batch; gives its loss."""
         recipe = self.plan.recipe
+        rate = learning_rate(recipe, self.progress.iteration, self.plan.fraction_done(self.progress))
         for group in self.optimiser.param_groups:
-            group["lr"] = learning_rate(recipe, self.progress.iteration, self.plan.fraction_done(self.progress))
+            group["lr"] = rate
         seen, sharp = (self._to_device(images) for images in batch(self.corpus, recipe, self.rng))
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
             outputs = _as_tuple(self.net(seen))
@@ -181,7 +180,7 @@ class Trainer:
             f"iteration {self.progress.iteration}  loss {np.mean(self.recent):.4f}  {rate:.1f} samples/s  "
             f"{100 * done:.1f} %  {left_s / 60:.0f} min left"
         )
-        print(line, end="\r" if sys.stderr.isatty() else "\n", file=sys.stderr, flush=True)
+        _say(line, end="\r" if sys.stderr.isatty() else "\n")
 
     def _validate(self) -> None:
         table = measure(self.pairs, self.refocus)
@@ -196,17 +195,28 @@ class Trainer:
             if fresh:
                 writer.writeheader()
             writer.writerow(row)
-        print("gain in dB: " + json.dumps(row), file=sys.stderr, flush=True)
+        _say("gain in dB: " + json.dumps(row))
 
 
 def learning_rate(recipe: Recipe, iteration: int, fraction_done: float) -> float:
     """Warm-up, then cosine to the final rate; or the exponential decay as published."""
     done = min(max(fraction_done, 0.0), 1.0)
     if recipe.schedule == "exponential":
-        return recipe.learning_rate * (recipe.final_learning_rate / recipe.learning_rate) ** done
+        return float(recipe.learning_rate * (recipe.final_learning_rate / recipe.learning_rate) ** done)
     warm = min(1.0, (iteration + 1) / max(1, recipe.warm_up_iterations))
     span = recipe.learning_rate - recipe.final_learning_rate
     return warm * (recipe.final_learning_rate + span * 0.5 * (1 + math.cos(math.pi * done)))
+
+
+def _corpus_of(plan: Plan) -> Corpus:
+    if plan.data is None:
+        return corpus_of_scenes(seed=plan.seed)
+    return load_corpus(plan.data, validation_fraction=plan.validation_fraction, seed=plan.seed)
+
+
+def _say(text: str, end: str = "\n") -> None:
+    sys.stderr.write(text + end)
+    sys.stderr.flush()
 
 
 def _as_tuple(outputs: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
@@ -242,7 +252,7 @@ def train(plan: Plan) -> Path:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True, help="folder of sharp frames")
+    parser.add_argument("--data", type=Path, help="folder of sharp frames; without it, simulated scenes")
     parser.add_argument("--out", type=Path, required=True, help="folder for checkpoint and log")
     parser.add_argument("--network", choices=sorted(NETWORKS), default="light")
     parser.add_argument("--recipe", choices=sorted(RECIPES), default="ours")
@@ -252,6 +262,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--from", dest="start_from", type=Path, help="weights or checkpoint to start from")
     parser.add_argument("--batch", type=int)
     parser.add_argument("--learning-rate", type=float)
+    parser.add_argument("--radius-px", type=float, help="one known disc radius (the non-blind setting)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", type=int, help="threads of torch")
@@ -259,19 +270,13 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Command line of the loop."""
-    given = _parser().parse_args(arguments)
-    recipe = RECIPES[given.recipe]
-    if given.batch:
-        recipe = replace(recipe, batch=given.batch)
-    if given.learning_rate:
-        recipe = replace(recipe, learning_rate=given.learning_rate)
-    plan = Plan(
+def plan_of(given: argparse.Namespace) -> Plan:
+    """The plan that a command line describes."""
+    return Plan(
         data=given.data,
         out=given.out,
         spec=NETWORKS[given.network],
-        recipe=recipe,
+        recipe=adapted(RECIPES[given.recipe], given.batch, given.learning_rate, given.radius_px),
         single_scale=given.network == "srn",
         minutes=given.minutes,
         iterations=given.iterations,
@@ -281,7 +286,24 @@ def main(arguments: list[str] | None = None) -> None:
         threads=given.threads,
         validation_fraction=given.validation_fraction,
     )
-    print(train(plan))
+
+
+def adapted(
+    recipe: Recipe, batch_size: int | None, learning_rate: float | None, radius_px: float | None
+) -> Recipe:
+    """A recipe with another batch, rate, or one known radius (the non-blind setting)."""
+    if batch_size:
+        recipe = replace(recipe, batch=batch_size)
+    if learning_rate:
+        recipe = replace(recipe, learning_rate=learning_rate)
+    if radius_px is not None:
+        recipe = replace(recipe, radius_px=(radius_px, radius_px), sharp_share=0.0, varying_share=0.0)
+    return recipe
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Command line of the loop."""
+    _say(str(train(plan_of(_parser().parse_args(arguments)))))
 
 
 if __name__ == "__main__":

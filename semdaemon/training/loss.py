@@ -9,7 +9,7 @@ from semdaemon.refocus.networks import MRN
 from semdaemon.training.recipe import Recipe
 
 _FLOOR = 4e-3
-"""About one grey level of 8 bits: below it a crop is as good as it gets, and noise-free crops stop counting."""
+"""About one grey level of 8 bits: below it a crop is as good as it gets, and stops counting."""
 
 
 def loss(outputs: tuple[Tensor, ...], sharp: Tensor, recipe: Recipe) -> Tensor:
@@ -32,7 +32,8 @@ def loss(outputs: tuple[Tensor, ...], sharp: Tensor, recipe: Recipe) -> Tensor:
         per_crop = error.abs().mean(dim=(1, 2, 3))
         if recipe.frequency_weight:
             spectrum = torch.fft.rfft2(error, norm="ortho")
-            per_crop = per_crop + recipe.frequency_weight * torch.view_as_real(spectrum).abs().mean(dim=(1, 2, 3, 4))
+            spectral = torch.view_as_real(spectrum).abs().mean(dim=(1, 2, 3, 4))
+            per_crop = per_crop + recipe.frequency_weight * spectral
         if recipe.loss == "log_l1":
             per_crop = torch.log(per_crop + _FLOOR)
         total = total + per_crop.mean()

@@ -115,7 +115,8 @@ def sample(corpus: Corpus, recipe: Recipe, rng: np.random.Generator) -> tuple[Im
     if rng.random() >= recipe.sharp_share:
         seen = _defocus(wide, recipe, rng)[inner, inner]
         if rng.random() < recipe.cutblur_share:
-            share = _published_square(sharp.shape, rng) if recipe.published_cutblur else _patch(sharp.shape, rng)
+            draw = _published_square if recipe.published_cutblur else _patch
+            share = draw(sharp.shape, rng)
             seen = share * sharp + (1 - share) * seen
     return np.ascontiguousarray(_detect(seen, recipe, rng)), sharp
 
@@ -173,8 +174,8 @@ def _patch(shape: tuple[int, ...], rng: np.random.Generator) -> Image:
     size = [int(n * rng.uniform(0.2, 0.75)) for n in shape]
     top, left = (int(rng.integers(-s // 3, n - s + s // 3)) for n, s in zip(shape, size, strict=True))
     share[max(0, top) : max(0, top + size[0]), max(0, left) : max(0, left + size[1])] = 1
-    share = ndimage.uniform_filter(share, 2 * int(rng.integers(0, 9)) + 1)
-    return share if rng.random() < 0.5 else 1 - share
+    share = np.asarray(ndimage.uniform_filter(share, 2 * int(rng.integers(0, 9)) + 1), np.float32)
+    return share if rng.random() < 0.5 else np.float32(1) - share
 
 
 def _detect(seen: Image, recipe: Recipe, rng: np.random.Generator) -> Image:

@@ -32,7 +32,9 @@ def psnr_db(image: Image, sharp: Image) -> float:
     return -10 * math.log10(max(error, 1e-12))
 
 
-def validation_pairs(corpus: Corpus, *, size_px: int = 192, frames: int = 8, seed: int = 0) -> tuple[Pair, ...]:
+def validation_pairs(
+    corpus: Corpus, *, size_px: int = 192, frames: int = 8, seed: int = 0
+) -> tuple[Pair, ...]:
     """Central crops of up to ``frames`` validation frames under each of the conditions, with 8 bits."""
     rng = np.random.default_rng(seed)
     pool = corpus.validation or corpus.train
@@ -41,10 +43,11 @@ def validation_pairs(corpus: Corpus, *, size_px: int = 192, frames: int = 8, see
     for frame in pool[::step][:frames]:
         h, w = (min(n, size_px) // 16 * 16 for n in frame.pixels.shape)
         top, left = (frame.pixels.shape[0] - h) // 2, (frame.pixels.shape[1] - w) // 2
+        window = slice(top, top + h), slice(left, left + w)
         for radius_px, dose in CONDITIONS:
-            blurred = degrade.blur(frame.pixels, degrade.probe_kernel(radius_px))[top : top + h, left : left + w]
+            blurred = degrade.blur(frame.pixels, degrade.probe_kernel(radius_px))[window]
             seen = degrade.quantise(degrade.expose(blurred, dose, rng), 8)
-            pairs.append(Pair(radius_px, dose, seen, frame.pixels[top : top + h, left : left + w]))
+            pairs.append(Pair(radius_px, dose, seen, frame.pixels[window]))
     return tuple(pairs)
 
 

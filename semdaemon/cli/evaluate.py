@@ -1,0 +1,119 @@
+"""``semdaemon evaluate``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from semdaemon.refocus.weights import WeightsCard
+    from semdaemon.training.evaluate import Row, Scene
+
+
+@click.command("evaluate")
+@click.option(
+    "--data",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder of sharp frames never trained on; without it, simulated scenes.",
+)
+@click.option("--weights", default="auto", show_default=True, help="Name of shipped weights, or a file.")
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder for the table, its JSON, and strips input | methods | truth.",
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
+@click.option("--quick", is_flag=True, help="Four conditions instead of twelve.")
+@click.option("--card", "into_card", is_flag=True, help="Write table and cost into the weights' model card.")
+@click.option("--crop", "crop_px", type=click.IntRange(min=32), default=320, show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--device", default="auto", show_default=True)
+def command(
+    data: Path | None,
+    weights: str,
+    out: Path | None,
+    as_json: bool,
+    quick: bool,
+    into_card: bool,
+    crop_px: int,
+    seed: int,
+    device: str,
+) -> None:
+    """Measure weights beside the classical methods on sharp frames degraded by known amounts."""
+    from semdaemon.refocus.weights import resolve
+    from semdaemon.training import evaluate as measure
+
+    card = resolve(weights, "cpu" if device == "auto" else device)
+    scenes = measure.scenes_of_folder(data) if data else measure.scenes_of_simulator()
+    if data is None:
+        click.echo("No --data: simulated scenes, whose figures say little about real frames.", err=True)
+    conditions: dict[str, Any] = {
+        "frames": len(scenes),
+        "of": data.name if data else "semdaemon simulate",
+        "crop_px": crop_px,
+        "seed": seed,
+        "bits": 8,
+        "blur": "disc of radius R",
+        "noise": "Poisson",
+        "sha256": card.sha256[:12],
+    }
+    rows = measure.evaluate(
+        scenes,
+        measure.default_methods(card, device),
+        crop_px=crop_px,
+        seed=seed,
+        progress=_tell,
+        radii_px=measure.QUICK_RADII_PX if quick else measure.RADII_PX,
+        doses=measure.QUICK_DOSES if quick else measure.DOSES,
+    )
+    if into_card:
+        _into_card(card, rows, conditions)
+    if out:
+        _save(out, card, scenes, rows, conditions, crop_px, seed)
+    click.echo(measure.as_json(rows, conditions) if as_json else measure.as_markdown(rows))
+
+
+def _tell(done: int, of: int) -> None:
+    click.echo(f"condition {done} of {of}", err=True)
+
+
+def _into_card(card: WeightsCard, rows: Sequence[Row], conditions: dict[str, Any]) -> None:
+    import json
+    from dataclasses import asdict
+
+    from semdaemon.training.evaluate import s_per_megapixel
+    from semdaemon.training.export import write_card
+
+    raw = json.loads(card.path.with_suffix(".json").read_text(encoding="utf-8"))
+    raw["held_out"] = {"conditions": conditions, "rows": [asdict(row) for row in rows]}
+    raw["cost"] = {"s_per_megapixel": round(s_per_megapixel(card), 2), "on": "one CPU thread, float32"}
+    write_card(card.path, raw)
+
+
+def _save(
+    out: Path,
+    card: WeightsCard,
+    scenes: Sequence[Scene],
+    rows: Sequence[Row],
+    conditions: dict[str, Any],
+    crop_px: int,
+    seed: int,
+) -> None:
+    from PIL import Image
+
+    from semdaemon.refocus.weights import load_card
+    from semdaemon.training import classical, model_card
+    from semdaemon.training import evaluate as measure
+
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "evaluation.md").write_text(measure.as_markdown(rows), encoding="utf-8")
+    (out / "evaluation.json").write_text(measure.as_json(rows, conditions) + "\n", encoding="utf-8")
+    (out / f"model-card-{card.name}.md").write_text(model_card.page(load_card(card.path)), encoding="utf-8")
+    network = measure.network_method(card)
+    for number, scene in enumerate(scenes):
+        case = measure.degrade_scene(scene, 4, 100, crop_px=crop_px, seed=seed + number)
+        picture = measure.strip(case, [classical.oracle_wiener(case), network(case)])
+        Image.fromarray(picture).save(out / f"{Path(scene.name).stem}_R4_N100.png")

@@ -1,0 +1,175 @@
+"""Weights on disk: one safetensors file and, beside it, the model card that vouches for it.
+
+Nothing here imports torch; the parent process reads cards, the worker reads tensors.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from semdaemon.errors import WeightsError
+
+SHIPPED = Path(__file__).parent / "data"
+"""Folder of the weights that come with the package."""
+
+_PREFERRED = {"cuda": ("mrn", "light"), "mps": ("light",), "cpu": ("light",)}
+
+
+@dataclass(frozen=True)
+class WeightsCard:
+    """What is known of one weights file.
+
+    Attributes
+    ----------
+    name, path, sha256
+        Name (file stem), the safetensors file, and the hash that identifies it everywhere.
+    spec
+        Fields of `semdaemon.refocus.networks.NetworkSpec`.
+    network
+        ``light``, ``mrn``, ``srn`` or a lab's own word.
+    parameters, iterations, seed, commit
+        Size of the network and how it came about.
+    interim
+        True for weights of a training that was still under way.
+    sigma_max_px
+        Largest equivalent Gaussian blur trained on; beyond it, bin the frame first.
+    trained_on
+        One mapping a source of frames: ``source``, ``licence``, ``frames``.
+    degradations
+        Fields of the training recipe.
+    pixel_statistics
+        ``mean`` and ``sd`` of the sharp training pixels (range 1).
+    halo_px
+        ``theoretical`` reach of the finest SRN and the ``effective`` one of these weights, by error level.
+    cost
+        ``s_per_megapixel`` with the conditions it was measured under.
+    held_out
+        ``conditions`` and ``rows`` of `semdaemon evaluate` on frames never trained on.
+    chosen
+        Why `resolve` took these weights; empty where they were named.
+    """
+
+    name: str
+    path: Path
+    sha256: str
+    spec: Mapping[str, Any]
+    network: str = ""
+    parameters: int = 0
+    iterations: int = 0
+    seed: int = 0
+    commit: str = ""
+    interim: bool = False
+    sigma_max_px: float = 4.0
+    trained_on: tuple[Mapping[str, Any], ...] = ()
+    degradations: Mapping[str, Any] = field(default_factory=dict)
+    pixel_statistics: Mapping[str, float] = field(default_factory=dict)
+    halo_px: Mapping[str, float] = field(default_factory=dict)
+    cost: Mapping[str, Any] = field(default_factory=dict)
+    held_out: Mapping[str, Any] = field(default_factory=dict)
+    chosen: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """The card as it stands in its JSON file: without the path and the reason of a choice."""
+        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("path", "chosen")}
+        return {**values, "trained_on": list(self.trained_on)}
+
+
+def available() -> tuple[str, ...]:
+    """Names of the weights that come with the package."""
+    return tuple(sorted(path.stem for path in SHIPPED.glob("*.safetensors")))
+
+
+def load_card(name_or_path: str | Path) -> WeightsCard:
+    """The card of shipped weights, by name, or of a file, by path.
+
+    Raises
+    ------
+    WeightsError
+        ``weights_missing`` without the weights file, ``weights_card_missing`` without a readable card.
+    """
+    path = _find(name_or_path)
+    try:
+        raw = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        known = {f.name for f in fields(WeightsCard)} - {"path", "chosen"}
+        values = {key: value for key, value in raw.items() if key in known}
+        values["trained_on"] = tuple(values.get("trained_on", ()))
+        return WeightsCard(path=path, **values)
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise WeightsError(
+            "weights_card_missing",
+            f"{path.name} needs its model card {path.with_suffix('.json').name} beside it: {error}",
+            remedy="Keep the two files of a training together; `semdaemon train` writes both.",
+        ) from error
+
+
+def resolve(name_or_path: str | Path, device: str = "cpu") -> WeightsCard:
+    """The card to use: ``auto`` goes by the device (and says why in ``chosen``), else name or path."""
+    if str(name_or_path) != "auto":
+        return load_card(name_or_path)
+    there = available()
+    for name in _PREFERRED.get(device, ("light",)):
+        if name in there:
+            reason = f"'{name}' is the best of the shipped weights ({', '.join(there)}) for device {device}"
+            return replace(load_card(name), chosen=reason)
+    return load_card("light")
+
+
+def read_tensors(card: WeightsCard) -> dict[str, npt.NDArray[np.generic]]:
+    """The tensors by parameter name, after the file's hash was checked against the card.
+
+    Raises
+    ------
+    WeightsError
+        ``weights_missing``, ``weights_hash_mismatch`` or ``weights_not_safetensors``.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    try:
+        content = card.path.read_bytes()
+    except OSError as error:
+        raise _missing(card.path) from error
+    found = hashlib.sha256(content).hexdigest()
+    if found != card.sha256:
+        raise WeightsError(
+            "weights_hash_mismatch",
+            f"{card.path.name} has sha256 {found[:12]}..., its card says {card.sha256[:12]}...",
+            remedy="The file was changed or copied badly; fetch weights and card again.",
+        )
+    try:
+        tensors: dict[str, npt.NDArray[np.generic]] = load(content)
+    except (SafetensorError, ValueError) as error:
+        raise WeightsError(
+            "weights_not_safetensors",
+            f"{card.path.name} is not a safetensors file: {error}",
+            remedy="Only safetensors files are read; pickled weights can run code and are refused.",
+        ) from error
+    return tensors
+
+
+def _find(name_or_path: str | Path) -> Path:
+    shipped = SHIPPED / f"{name_or_path}.safetensors"
+    if str(name_or_path) in available():
+        return shipped
+    path = Path(name_or_path).expanduser()
+    if path.suffix == ".json":
+        path = path.with_suffix(".safetensors")
+    if not path.is_file():
+        raise _missing(path)
+    return path
+
+
+def _missing(path: Path) -> WeightsError:
+    return WeightsError(
+        "weights_missing",
+        f"There are no weights '{path}'.",
+        remedy=f"Name shipped weights ({', '.join(available()) or 'none here'}) or give a .safetensors file.",
+    )

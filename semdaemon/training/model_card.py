@@ -1,0 +1,116 @@
+"""The model card as a page for people, made from the card that programs read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from semdaemon.refocus.weights import WeightsCard
+from semdaemon.training.evaluate import Row, as_markdown
+
+_DEGRADATIONS = {
+    "radius_px": "disc radius of defocus, pixels",
+    "sharp_share": "share of crops without any blur",
+    "elliptic_share": "share with an elliptic probe (astigmatism)",
+    "gaussian_share": "share with a Gaussian probe",
+    "varying_share": "share of tilted samples (defocus varies over the crop)",
+    "cutblur_share": "share with a patch sharp or blurred against its surroundings",
+    "sigma0_px": "largest sigma of the in-focus probe, pixels",
+    "electrons_per_px": "electrons per pixel at white, log-uniform, skewed to the high end",
+    "noiseless_share": "share without noise",
+    "correlated_share": "share with noise correlated along the fast axis",
+    "amplifier_share": "share with amplifier noise",
+    "contrast_share": "share with changed gain, offset and gamma",
+}
+
+
+def page(card: WeightsCard) -> str:
+    """Markdown of a whole model card."""
+    state = "These are interim weights of a training that had not ended.\n" if card.interim else ""
+    return "\n".join(
+        [
+            f"# Model card: `{card.name}`",
+            "",
+            "Written by `semdaemon evaluate --card`; do not edit by hand.",
+            state,
+            _facts(card),
+            "## Trained on",
+            "",
+            _table(["source", "licence", "material", "frames"], card.trained_on),
+            _statistics(card),
+            "",
+            "## Degradations it has seen",
+            "",
+            _degradations(card),
+            _held_out(card),
+            _LIMITS,
+        ]
+    )
+
+
+_LIMITS = """## What it cannot do
+
+- It was trained on simulated defocus of real sharp frames; real lenses add aberrations that it has not seen.
+- Blur beyond `sigma_max_px` is outside its training: semdaemon bins such regions first.
+- At low dose it smooths: fine texture below the noise is lost, not invented, and decibels do not show that.
+- It restores what the blur attenuated.
+  Where the probe's transfer function is zero nothing is left, and what the network puts there is a guess;
+  the audit rejects regions whose guess contradicts the frame.
+"""
+
+
+_HOW = """\
+The classical methods know the probe and get their parameter from the truth, frame by frame.
+The network is blind.
+The last column is the frame on which the network gained least over its input.
+"""
+
+
+def _facts(card: WeightsCard) -> str:
+    spec = ", ".join(f"{key} {value}" for key, value in card.spec.items())
+    halo = ", ".join(f"{key} {value:g}" for key, value in card.halo_px.items())
+    cost = ", ".join(f"{key} {value}" for key, value in card.cost.items())
+    lines = [
+        f"- Network: {card.network}, three scales ({spec}), {card.parameters:,} parameters.",
+        f"- File: `{card.name}.safetensors`, sha256 `{card.sha256}`.",
+        f"- Training: {card.iterations:,} iterations, seed {card.seed}, commit {card.commit or 'unknown'}.",
+        f"- Trained up to an equivalent Gaussian blur of {card.sigma_max_px:g} px (`sigma_max_px`).",
+        f"- Halo of the finest scale, px: {halo}.",
+        f"- Cost: {cost}." if cost else "",
+    ]
+    return "\n".join(line for line in lines if line) + "\n"
+
+
+def _statistics(card: WeightsCard) -> str:
+    mean, sd = (card.pixel_statistics.get(key, 0.0) for key in ("mean", "sd"))
+    return f"Pixel mean {mean:.3f}, standard deviation {sd:.3f} (range 1)."
+
+
+def _degradations(card: WeightsCard) -> str:
+    rows = [
+        {"what": text, "value": _plain(card.degradations.get(key))}
+        for key, text in _DEGRADATIONS.items()
+        if card.degradations.get(key)
+    ]
+    return _table(["what", "value"], rows)
+
+
+def _held_out(card: WeightsCard) -> str:
+    if not card.held_out:
+        return ""
+    conditions = card.held_out["conditions"]
+    rows = [Row(**row) for row in card.held_out["rows"]]
+    said = ", ".join(f"{key} {value}" for key, value in conditions.items())
+    return f"## Measured\n\nMean PSNR in dB / SSIM; {said}.\n{_HOW}\n{as_markdown(rows)}"
+
+
+def _table(columns: list[str], rows: Any) -> str:
+    lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
+    for row in rows:
+        values: Mapping[str, Any] = row
+        lines.append("| " + " | ".join(str(values.get(column, "")) for column in columns) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _plain(value: Any) -> str:
+    return " to ".join(f"{v:g}" for v in value) if isinstance(value, (list, tuple)) else str(value)

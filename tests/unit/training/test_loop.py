@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import csv
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from semdaemon.refocus.networks import NetworkSpec
+from semdaemon.training import checkpoint, degrade, loop
+from semdaemon.training.corpus import load_corpus
+from semdaemon.training.loss import loss
+from semdaemon.training.recipe import OURS, PUBLISHED, batch, sample
+
+TINY = NetworkSpec(filters=4, blocks=1, kernel=3, unshuffle=2, residual=True, detach=False)
+FAST = replace(OURS, crop_px=32, batch=2, warm_up_iterations=2)
+
+
+@pytest.fixture
+def frames(tmp_path: Path) -> Path:
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for number in range(4):
+        field = degrade.blur(rng.random((96, 96), dtype=np.float32), degrade.gaussian_kernel(3))
+        Image.fromarray(np.where(field > 0.5, 200, 50).astype(np.uint8)).save(folder / f"f{number}.png")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def plan(frames: Path, out: Path, iterations: int) -> loop.Plan:
+    return loop.Plan(data=frames, out=out, spec=TINY, recipe=FAST, iterations=iterations)
+
+
+def weights(path: Path) -> dict[str, torch.Tensor]:
+    return checkpoint.read_average(path)
+
+
+@pytest.mark.parametrize("recipe", [FAST, replace(PUBLISHED, batch=1)])
+def test_pairs_have_their_shape_and_range(frames: Path, recipe: object) -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(30):
+        seen, sharp = sample(load_corpus(frames), recipe, rng)  # type: ignore[arg-type]
+        assert seen.shape == sharp.shape == (recipe.crop_px,) * 2  # type: ignore[attr-defined]
+        assert seen.dtype == sharp.dtype == np.float32
+        assert 0 <= seen.min() <= seen.max() <= 1
+        assert 0 <= sharp.min() <= sharp.max() <= 1
+
+
+def test_a_training_is_reproducible_from_its_seed(frames: Path, tmp_path: Path) -> None:
+    first = weights(loop.train(plan(frames, tmp_path / "a", 4)))
+    second = weights(loop.train(plan(frames, tmp_path / "b", 4)))
+    for name, value in first.items():
+        torch.testing.assert_close(value, second[name], rtol=0, atol=0)
+
+
+def test_a_training_cut_in_two_ends_like_one_in_one_piece(frames: Path, tmp_path: Path) -> None:
+    whole = weights(loop.train(plan(frames, tmp_path / "a", 6)))
+    trainer = loop.Trainer(plan(frames, tmp_path / "b", 6))
+    for _ in range(3):
+        trainer.step()
+    trainer.save()
+    halves = weights(loop.train(plan(frames, tmp_path / "b", 6)))
+    for name, value in whole.items():
+        torch.testing.assert_close(value, halves[name], rtol=0, atol=0)
+
+
+def test_the_loss_falls(frames: Path, tmp_path: Path) -> None:
+    trainer = loop.Trainer(replace(plan(frames, tmp_path, 60), recipe=replace(FAST, batch=4)))
+    values = [trainer.step() for _ in range(60)]
+    assert np.mean(values[-20:]) < np.mean(values[:10]) - 0.1
+
+
+def test_a_log_of_the_gains_is_kept(frames: Path, tmp_path: Path) -> None:
+    loop.train(plan(frames, tmp_path, 2))
+    with (tmp_path / "validation.csv").open() as text:
+        rows = list(csv.DictReader(text))
+    assert rows[-1]["iteration"] == "2"
+    assert {"R4_N400", "mean", "worst"} <= set(rows[-1])
+
+
+def test_another_network_in_the_output_folder_is_not_overwritten(frames: Path, tmp_path: Path) -> None:
+    loop.train(plan(frames, tmp_path, 1))
+    other = replace(plan(frames, tmp_path, 2), spec=replace(TINY, filters=8))
+    with pytest.raises(ValueError, match="another network"):
+        loop.train(other)
+
+
+def test_fine_tuning_starts_from_given_weights(frames: Path, tmp_path: Path) -> None:
+    first = loop.train(plan(frames, tmp_path / "a", 2))
+    trainer = loop.Trainer(replace(plan(frames, tmp_path / "b", 2), start_from=first))
+    torch.testing.assert_close(
+        trainer.net.state_dict()["fine.head.weight"], weights(first)["fine.head.weight"]
+    )
+
+
+def test_the_published_schedule_decays_tenfold_and_ours_ends_at_zero() -> None:
+    assert loop.learning_rate(PUBLISHED, 0, 0.0) == pytest.approx(5e-5)
+    assert loop.learning_rate(PUBLISHED, 50_000, 1.0) == pytest.approx(5e-6)
+    assert loop.learning_rate(OURS, 0, 0.0) == pytest.approx(OURS.learning_rate / OURS.warm_up_iterations)
+    assert loop.learning_rate(OURS, 9999, 1.0) == pytest.approx(0)
+
+
+def test_the_loss_of_a_perfect_result_is_the_floor(frames: Path) -> None:
+    _, sharp = batch(load_corpus(frames), FAST, np.random.default_rng(0))
+    target = torch.from_numpy(sharp)
+    assert float(loss((target,), target, PUBLISHED)) == 0
+    assert float(loss((target,), target, FAST)) < -5
+
+
+def test_a_single_scale_network_trains_for_one_known_blur(frames: Path, tmp_path: Path) -> None:
+    recipe = loop.adapted(FAST, None, None, 2.0)
+    path = loop.train(replace(plan(frames, tmp_path, 1), recipe=recipe, single_scale=True))
+    assert "head.weight" in weights(path)
+
+
+def test_the_loop_runs_as_a_module_without_click_or_pydantic(frames: Path, tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.modules.update({n: None for n in ('click', 'pydantic', 'structlog', 'zmq')});"
+        "from semdaemon.training import loop; loop.main(sys.argv[1:])"
+    )
+    arguments = ["--data", str(frames), "--out", str(tmp_path / "o"), "--iterations", "1", "--batch", "1"]
+    subprocess.run([sys.executable, "-c", code, *arguments, "--threads", "1"], check=True, timeout=100)
+    assert (tmp_path / "o" / checkpoint.NAME).exists()

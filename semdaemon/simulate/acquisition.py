@@ -80,16 +80,20 @@ def sidecar(vendor: Vendor, acquisition: Acquisition) -> tuple[str, str] | None:
 
 
 def zeiss_text(a: Acquisition) -> str:
-    """SmartSEM's list (tag 34118): unnamed numbers, then pairs of lines, key and ``name = value unit``."""
+    """SmartSEM's list (tag 34118): unnamed numbers, then pairs of lines, key and ``name = value unit``.
+
+    The first length and AP_PIXEL_SIZE belong to a display of 1024 columns, AP_IMAGE_PIXEL_SIZE to the file.
+    """
     height, width = a.picture_shape[0] + a.bar_px, a.picture_shape[1]
-    numbers = (a.pixel_size_m, a.magnification, 1, a.high_voltage_v, 2.4, 1e-10, a.working_distance_m)
+    display_m = a.field_width_m / 1024
+    numbers = (display_m, a.magnification, 1, a.high_voltage_v, 2.4, 1e-10, a.working_distance_m)
     pairs = (
         ("DP_DETECTOR_CHANNEL", f"Signal A = {a.detector}2"),
         ("DP_IMAGE_STORE", f"Store resolution = {width} * {height}"),
         ("AP_WD", f"WD = {a.working_distance_m * 1e3:4.1f} mm"),
         ("AP_MAG", f"Mag = {a.magnification / 1e3:7.2f} K X"),
         ("AP_ACTUALKV", f"EHT = {a.high_voltage_v / 1e3:5.2f} kV"),
-        ("AP_PIXEL_SIZE", f"Pixel Size = {metres(a.pixel_size_m)}"),
+        ("AP_PIXEL_SIZE", f"Pixel Size = {metres(display_m)}"),
         ("AP_IMAGE_PIXEL_SIZE", f"Image Pixel Size = {metres(a.pixel_size_m)}"),
         ("AP_WIDTH", f"Width = {metres(a.field_width_m)}"),
         ("AP_HEIGHT", f"Height = {metres(height * a.pixel_size_m)}"),

@@ -26,21 +26,22 @@ from semdaemon.simulate.textures import (
 
 
 def martensite(shape: Shape, rng: np.random.Generator, zoom: float = 1.0) -> Image:
-    """Etched lath martensite, (h, w) float32 in [0, 1]; ``zoom`` scales the laths (about 7 px wide at 1)."""
+    """Etched lath martensite, (h, w) float32 in [0, 1]; ``zoom`` scales the laths (about 14 px wide at 1)."""
     y, x = (axis / np.float32(zoom) for axis in grid(shape))
     ragged_y, ragged_x = (
         16 * fractal(shape, rng, slope=2.3, longest_px=200 * zoom, shortest_px=8) for _ in "yx"
     )
-    _, grain_edge, grain = cells((y + ragged_y) / 430, (x + ragged_x) / 430, rng)
-    _, packet_edge, packet = cells((y + ragged_x) / 190, (x + ragged_y) / 190, rng)
+    _, grain_edge, grain = cells((y + ragged_y) / 520, (x + ragged_x) / 520, rng)
+    _, packet_edge, packet = cells((y + ragged_x) / 240, (x + ragged_y) / 240, rng)
     angle = _habit(grain, packet, rng)
     bend = 2.5 * fractal(shape, rng, slope=2.2, longest_px=200 * zoom)
     along = x * np.cos(angle) + y * np.sin(angle)
     across = y * np.cos(angle) - x * np.sin(angle) + bend
-    _, block_edge, block = cells(across / 38, along / 420, rng)
-    _, lath_edge, lath = cells(across / 6.5, along / 110, rng)
-    borders = _borders(grain_edge * 430, packet_edge * 190)
-    height = _relief(shape, rng, lath_edge, _per_cell(lath, rng), borders, block_edge * 38)
+    _, block_edge, block = cells(across / 60, along / 500, rng)
+    width_px = _per_cell(block + packet * 13, rng) * 12 + 8
+    _, lath_edge, lath = cells(across / width_px, along / 170, rng)
+    borders = _borders(grain_edge * 520, packet_edge * 240)
+    height = _relief(shape, rng, lath_edge * width_px, _per_cell(lath, rng), borders, block_edge * 60)
     grey = _orientation(block, lath, grain * 7 + packet, rng)
     return _develop(height, grey, shape, rng)
 
@@ -67,17 +68,17 @@ def _borders(grain_px: Image, packet_px: Image) -> Image:
 def _relief(
     shape: Shape,
     rng: np.random.Generator,
-    lath_edge: Image,
+    lath_px: Image,
     lath_level: Image,
     borders: Image,
     block_px: Image,
 ) -> Image:
     """Height left by the etchant: rounded laths at different levels, thin films between them standing out."""
-    rounded = smoothstep(lath_edge, 0.0, 0.35)
+    rounded = smoothstep(lath_px, 0.0, 3.5)
     strength = np.clip(0.65 + 0.4 * fractal(shape, rng, slope=1.6, longest_px=120), 0.1, 1.5)
-    film = np.exp(-((lath_edge / 0.09) ** 2)) * (0.4 + lath_level)
+    film = np.exp(-((lath_px / 0.9) ** 2)) * (0.4 + lath_level)
     roughness = fractal(shape, rng, slope=0.9, longest_px=14, shortest_px=2.4)
-    height = strength * (1.4 * film + 0.9 * lath_level - 0.5 * rounded) + 0.22 * roughness
+    height = strength * (1.4 * film + 1.6 * lath_level - 0.5 * rounded) + 0.13 * roughness
     height -= 2.2 * borders + 0.5 * np.exp(-((block_px / 2.0) ** 2))
     return np.asarray(soften(height.astype(np.float32), 0.6), np.float32)
 
@@ -91,9 +92,9 @@ def _orientation(
     """Channelling contrast: each block has its grey, laths differ a little from it."""
     return np.asarray(
         0.3
-        + 0.10 * (_per_cell(block + packet * 13, rng) - 0.5)
-        + 0.05 * (_per_cell(lath, rng) - 0.5)
-        + 0.05 * (_per_cell(packet, rng) - 0.5),
+        + 0.22 * (_per_cell(block + packet * 13, rng) - 0.5)
+        + 0.07 * (_per_cell(lath, rng) - 0.5)
+        + 0.09 * (_per_cell(packet, rng) - 0.5),
         np.float32,
     )
 

@@ -34,7 +34,7 @@ class Probe:
     """
 
     aperture_rad: float = 5e-3
-    sigma0_px: float = 0.5
+    sigma0_px: float = 0.6
     ellipticity: float = 1.0
     astigmatism_rad: float = 0.0
 

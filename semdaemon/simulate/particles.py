@@ -12,7 +12,6 @@ from scipy import ndimage
 from semdaemon.simulate.shading import secondary_electrons, slopes, to_unit
 from semdaemon.simulate.textures import Image, Shape, cells, fractal, grid, soften, specks, stamp
 
-_SKIN_PX = 512
 _LAYERS = 3
 
 
@@ -29,7 +28,8 @@ class _Sphere:
 def particles(shape: Shape, rng: np.random.Generator, zoom: float = 1.0) -> Image:
     """Powder, (h, w) float32 in [0, 1]; ``zoom`` scales the spheres."""
     canvas = _pad(shape, rng)
-    skins = [_skin(rng, cell_px=rng.uniform(7, 12)) for _ in range(3)]
+    side = 512 if min(shape) > 256 else 192
+    skins = [_skin(rng, side, cell_px=rng.uniform(7, 12) * min(max(zoom, 0.5), 3.0)) for _ in range(3)]
     for sphere in _heap(shape, rng, zoom):
         _shadow(canvas, sphere)
         _place(canvas, sphere, skins[sphere.skin], rng)
@@ -48,9 +48,9 @@ def _pad(shape: Shape, rng: np.random.Generator) -> Image:
     return np.asarray(grey, np.float32)
 
 
-def _skin(rng: np.random.Generator, cell_px: float) -> tuple[Image, Image]:
+def _skin(rng: np.random.Generator, side: int, cell_px: float) -> tuple[Image, Image]:
     """Solidification cells on a particle's surface: slopes (rows, columns) of their relief."""
-    y, x = grid((_SKIN_PX, _SKIN_PX))
+    y, x = grid((side, side))
     y = y + 3 * fractal(y.shape, rng, slope=2, longest_px=60)
     _, edge, index = cells(y / cell_px, x / cell_px, rng)
     level = rng.random(4096, dtype=np.float32)[index]
@@ -132,7 +132,7 @@ def _lit(
     rim = np.clip(away / sphere.radius_px, 0, 0.995)
     cosine = np.sqrt(1 - rim**2)
     unroll = np.arcsin(rim) / np.maximum(rim, 1e-3)
-    origin = rng.uniform(0, _SKIN_PX, 2)
+    origin = rng.uniform(0, skin[0].shape[0], 2)
     at = np.stack([y * unroll + origin[0], x * unroll + origin[1]])
     down, right = (ndimage.map_coordinates(part, at, order=1, mode="wrap") for part in skin)
     relief = (0.25 * np.abs(right) + 0.25 * np.abs(down) - 0.16 * right + 0.2 * down) * np.sqrt(cosine)

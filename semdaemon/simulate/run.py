@@ -26,7 +26,7 @@ _CYCLE = (
 """Twelve frames: four sharp, six in part out of focus, one wholly, one beyond repair."""
 
 _SHARP_RADIUS_PX = 0.4
-_REPAIRABLE_PX = (3.5, 7.0)
+_REPAIRABLE_PX = (4.0, 7.0)
 _LOST_PX = (32.0, 40.0)
 
 

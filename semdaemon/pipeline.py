@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -61,18 +62,28 @@ class Pipeline:
         if row is None:
             return False
         interrupted = row.attempts > 0
-        if self.journal.attempt(row.key) > MOST_ATTEMPTS:
-            self._fail(row, _poison(row))
-            return True
         try:
             with self.metrics.stage_seconds.labels("settle").time():
-                found = settle(row, self.settings.folder, self.settings.limits, time.time())
+                found = settle(
+                    row,
+                    self.settings.folder,
+                    self.settings.limits,
+                    time.time(),
+                    reader=partial(self._read_counted, row),
+                )
         except FrameError as error:
             self._unreadable(row, error)
             return True
         if isinstance(found, NotYet):
             self.metrics.frames["held"].inc()
-            self.journal.hold(row.key, found.reason, found.retry_at, found.detail)
+            self.journal.hold(
+                row.key,
+                found.reason,
+                found.retry_at,
+                found.detail,
+                size_bytes=found.size_bytes,
+                mtime_ns=found.mtime_ns,
+            )
             return True
         for frame in found.frames:
             page_row = (
@@ -81,6 +92,12 @@ class Pipeline:
             if not page_row.final:
                 self._score(page_row, frame, interrupted=interrupted)
         return True
+
+    def _read_counted(self, row: Row, path: Path, **options: Any) -> list[Frame]:
+        """Read a file, counted on disk before it begins: one that kills its reader is known by the count."""
+        if self.journal.attempt(row.key) > MOST_ATTEMPTS:
+            raise _poison(row)
+        return read_frames(path, **options)
 
     def _unreadable(self, row: Row, error: FrameError) -> None:
         if error.code == "vanished":

@@ -138,7 +138,7 @@ class Refocus(Section):
     feather_px: int = Field(16, ge=0, le=256, description="Blend width inside the mask, pixels.")
     min_tiles: int = Field(1, ge=1, description="Smaller regions are left alone.")
     audit_max_residual: float = Field(
-        0.25, gt=0, description="Share of a region's contrast that re-blurring may leave unexplained."
+        0.4, gt=0, description="Share of a region's contrast that re-blurring may leave unexplained."
     )
     audit: bool = Field(True, description="Re-blur the result and reject what the frame does not support.")
 

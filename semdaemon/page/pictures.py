@@ -11,6 +11,7 @@ from PIL import Image
 
 from semdaemon.errors import SemdaemonError
 from semdaemon.focus import FocusMap, picture
+from semdaemon.focus.overlay import overlay
 from semdaemon.formats import read_frames
 from semdaemon.formats.output import read_output
 from semdaemon.frame import Frame, intensity_range
@@ -28,8 +29,8 @@ Encoded = tuple[bytes, str]
 class Pictures:
     """Renders the pictures of one frame from its files and its row in the journal.
 
-    Kinds: ``original``, ``refocused`` (same grey levels, badge burnt in), ``map``, ``mask`` (transparent but for
-    the border of what the network changed), ``thumb``. Any thread may call.
+    Kinds: ``original``, ``refocused`` (same grey levels, badge burnt in), ``map``, ``mask`` (transparent but
+    for the border of what the network changed), ``thumb``. Any thread may call.
     """
 
     def __init__(self, journal: Journal, limits: Limits, budget_bytes: int) -> None:
@@ -48,6 +49,8 @@ class Pictures:
         except SemdaemonError:
             return None
         name = (key, kind, row.state)
+        if (kept := self._recall(name)) is not None:
+            return kept
         with self._rendering:  # one at a time: a strip of thumbnails must not hold many frames in memory
             made = self._recall(name) or self._render(row, kind)
         if made is not None:
@@ -93,35 +96,17 @@ class Pictures:
 
 def _draw(row: Row, kind: str, frame: Frame) -> Image.Image | None:
     if kind == "refocused":
-        return _refocused(row, frame)
-    if kind == "mask":
-        return None if row.output is None else outline(read_output(row.output).mask)
-    small = picture.preview(frame.pixels, frame.image_area, THUMB_PX if kind == "thumb" else LONGEST_PX)
-    if kind in ("original", "thumb"):
+        if row.output is None:
+            return None
+        # The original's contrast, so that a wipe between the two compares like with like.
+        levels = intensity_range(frame.image)
+        pixels = read_output(row.output).refocused
+        return picture.badge(
+            picture.preview(pixels, frame.image_area, LONGEST_PX, levels=levels), "refocused by network"
+        )
+    small = picture.preview(frame.pixels, frame.image_area, LONGEST_PX)
+    if kind == "original":
         return Image.fromarray(small)
     if row.focus_blob is None:
         return None
-    return picture.overlay(small, FocusMap.from_bytes(row.focus_blob), small.shape[1] / frame.shape[1])
-
-
-def _refocused(row: Row, frame: Frame) -> Image.Image | None:
-    if row.output is None:
-        return None
-    # The original's grey levels: a wipe between two stretches would show differences that are none.
-    levels = intensity_range(frame.image)
-    pixels = read_output(row.output).refocused
-    return picture.badge(
-        picture.preview(pixels, frame.image_area, LONGEST_PX, levels=levels), REFOCUSED_BADGE
-    )
-
-
-def outline(mask: npt.NDArray[np.bool_]) -> Image.Image:
-    """The border of a mask as a transparent picture, two pixels wide, at the size of a preview."""
-    scale = min(1.0, LONGEST_PX / max(mask.shape))
-    size = (max(1, round(mask.shape[1] * scale)), max(1, round(mask.shape[0] * scale)))
-    inside = np.asarray(Image.fromarray(mask).resize(size, Image.Resampling.NEAREST), dtype=bool)
-    padded = np.pad(inside, 2)
-    inner = padded[:-4, 2:-2] & padded[4:, 2:-2] & padded[2:-2, :-4] & padded[2:-2, 4:]
-    colours = np.zeros((*inside.shape, 4), np.uint8)
-    colours[inside & ~inner] = (*MASK_COLOUR, 255)
-    return Image.fromarray(colours)
+    return overlay(small, FocusMap.from_bytes(row.focus_blob), small.shape[1] / frame.shape[1], legend=False)

@@ -43,7 +43,7 @@ def disc(radius_px: float) -> npt.NDArray[np.float32]:
     half = int(np.ceil(radius_px + 0.5))
     y, x = np.mgrid[-half : half + 1, -half : half + 1]
     kernel = np.clip(radius_px + 0.5 - np.hypot(x, y), 0.0, 1.0)
-    return (kernel / kernel.sum()).astype(np.float32)
+    return np.asarray(kernel / kernel.sum(), np.float32)
 
 
 def reblur(image: FloatImage, sigma_px: float, *, shape: str = "disc") -> FloatImage:

@@ -128,7 +128,7 @@ def at_scale(unit: FloatImage, scale: int, wanted: Mask, engine: _Refocuses) -> 
 def _bin(unit: FloatImage, scale: int) -> FloatImage:
     padded = np.pad(unit, ((0, -unit.shape[0] % scale), (0, -unit.shape[1] % scale)), mode="edge")
     blocks = padded.reshape(padded.shape[0] // scale, scale, padded.shape[1] // scale, scale)
-    return blocks.mean(axis=(1, 3), dtype=np.float32)
+    return np.asarray(blocks.mean(axis=(1, 3), dtype=np.float32))
 
 
 def _dilated_any(mask: Mask, scale: int) -> Mask:

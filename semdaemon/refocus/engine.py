@@ -8,7 +8,7 @@ The halo is the theoretical reach of one SRN, so every tile equals the same pixe
 from __future__ import annotations
 
 import os
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
@@ -79,14 +79,14 @@ class TorchEngine:
             torch.set_num_threads(threads or max(1, (os.cpu_count() or 2) - 1))
         if self.device == "cuda":
             torch.backends.cudnn.benchmark = True
-        self.net = load_network(card).to(self.device, memory_format=torch.channels_last)
+        self.net = load_network(card).to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def refocus(self, unit: FloatImage, wanted: Mask | None = None) -> FloatImage:
         height, width = unit.shape
         asked = np.ones(unit.shape, bool) if wanted is None else wanted
         multiple = self.net.spec.multiple
         pads = ((0, -height % multiple), (0, -width % multiple))
-        mode = "reflect" if min(height, width) > multiple else "edge"
+        mode: Literal["reflect", "edge"] = "reflect" if min(height, width) > multiple else "edge"
         padded = np.pad(unit, pads, mode=mode)
         try:
             with torch.inference_mode():
@@ -154,7 +154,7 @@ def _needed_below(wanted: Mask, spec: NetworkSpec) -> Mask:
         return np.ones((wanted.shape[0] // 2, wanted.shape[1] // 2), bool)
     reach = spec.radius_px + 2 * _UP_REACH_PX
     wide = ndimage.maximum_filter(wanted.view(np.uint8), size=2 * reach + 1, mode="constant")
-    return (wide.reshape(wide.shape[0] // 2, 2, -1, 2).max(axis=(1, 3)) > 0).astype(bool)
+    return np.asarray(wide.reshape(wide.shape[0] // 2, 2, -1, 2).max(axis=(1, 3)) > 0)
 
 
 def load_network(card: WeightsCard) -> MRN:
@@ -165,7 +165,7 @@ def load_network(card: WeightsCard) -> MRN:
     WeightsError
         ``weights_mismatch`` where the tensors do not fit the architecture that the card names.
     """
-    net = MRN(card.spec if isinstance(card.spec, NetworkSpec) else NetworkSpec(**dict(card.spec)))
+    net = MRN(NetworkSpec(**card.spec))
     tensors = {
         name: torch.from_numpy(np.array(value, np.float32)) for name, value in read_tensors(card).items()
     }

@@ -80,7 +80,7 @@ def plan_regions(
     # Tiles that touch at a corner share an edge of blur more often than not: one region, one audit.
     found, count = ndimage.label(wanted, structure=np.ones((3, 3), bool))
     labels = np.zeros(found.shape, np.int32)
-    regions = []
+    regions: list[Region] = []
     for old in range(1, count + 1):
         rows, columns = np.nonzero(found == old)
         if len(rows) < min_tiles:

@@ -18,7 +18,9 @@ def picture(height: int, width: int, seed: int = 0) -> np.ndarray:
 
 
 @pytest.mark.parametrize("shape", [(200, 264), (201, 263), (97, 150)])
-def test_tiles_equal_the_network_over_the_whole_frame(small_card: WeightsCard, shape: tuple[int, int]) -> None:
+def test_tiles_equal_the_network_over_the_whole_frame(
+    small_card: WeightsCard, shape: tuple[int, int]
+) -> None:
     unit = picture(*shape)
     net = load_network(small_card)
     bottom, right = -shape[0] % 8, -shape[1] % 8

@@ -5,15 +5,10 @@ and a `Microscope` writes them as acquisition software does, with the truth besi
 """
 
 from semdaemon.simulate.acquisition import VENDORS, Vendor
-from semdaemon.simulate.microscope import (
-    Microscope,
-    MicroscopeSettings,
-    SimulatedFrame,
-    WrittenFrame,
-    write_truth,
-)
+from semdaemon.simulate.microscope import Microscope, MicroscopeSettings, WrittenFrame
 from semdaemon.simulate.optics import Defocus, Probe, detect, half_blurred, through_probe
 from semdaemon.simulate.scenes import KINDS, RealScenes, real_scenes, scene, scene_set
+from semdaemon.simulate.truth import SimulatedFrame, write_truth
 from semdaemon.simulate.writer import MODES, Mode, write_sidecar, write_slowly
 
 __all__ = [

@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import re
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-import tifffile
 
 from semdaemon.errors import SemdaemonError
 from semdaemon.simulate.acquisition import Acquisition, Vendor, sidecar, vendor_tags
 from semdaemon.simulate.databar import bar_height_px, with_data_bar
-from semdaemon.simulate.optics import Defocus, Probe, detect, through_probe
+from semdaemon.simulate.optics import Probe, detect, through_probe
 from semdaemon.simulate.run import drifting, mixed
 from semdaemon.simulate.scenes import KINDS, REFERENCE_PIXEL_SIZE_M, real_scenes, scene
 from semdaemon.simulate.textures import Image, Shape
 from semdaemon.simulate.tiff import Encoded, encode
+from semdaemon.simulate.truth import SimulatedFrame, check_truth_folder, write_truth
 from semdaemon.simulate.writer import Mode, write_sidecar, write_slowly
-from semdaemon.training.degrade import equivalent_sigma_px
 
 _ROWS_PER_STRIP = {"zeiss": 1 << 20, "fei": 1, "tescan": 4, "jeol": 8, "none": 16}
 _DIRECTORY_FIRST = {"zeiss", "fei"}
@@ -47,6 +43,8 @@ class MicroscopeSettings:
         Folder of real frames in place of procedural scenes.
     electrons_per_px
         Dose at full white.
+    probe
+        None gives the standard probe, without its in-focus Gaussian for real scenes (they had theirs).
     drift_m
         Focus drift per frame in metres; None gives the mixed run.
     interval_s, write_s
@@ -60,7 +58,7 @@ class MicroscopeSettings:
     bits: int = 8
     electrons_per_px: float = 100.0
     pixel_size_m: float = REFERENCE_PIXEL_SIZE_M
-    probe: Probe = field(default_factory=Probe)
+    probe: Probe | None = None
     drift_m: float | None = None
     vendor: Vendor = "fei"
     data_bar: bool = True
@@ -68,62 +66,6 @@ class MicroscopeSettings:
     interval_s: float = 2.0
     write_s: float = 1.0
     name: str = "frame"
-
-
-@dataclass(frozen=True, slots=True)
-class SimulatedFrame:
-    """A frame with its truth.
-
-    Attributes
-    ----------
-    pixels
-        (h, w) uint8 or uint16, without data bar.
-    truth
-        (h, w) float32 in [0, 1]: what the same beam shows in focus and without noise.
-    radius_map_px
-        (h, w) float32: radius of the disc of confusion.
-    condition
-        ``sharp``, ``step``, ``tilt``, ``corner``, ``blurred`` or ``lost``.
-    """
-
-    index: int
-    kind: str
-    condition: str
-    pixels: npt.NDArray[Any]
-    truth: Image
-    radius_map_px: Image
-    defocus: Defocus
-    probe: Probe
-    pixel_size_m: float
-    electrons_per_px: float
-    seed: int
-
-    def facts(self) -> dict[str, object]:
-        """What the truth's JSON says."""
-        radius = self.radius_map_px
-        sigma0 = self.probe.sigma0_px
-        return {
-            "index": self.index,
-            "kind": self.kind,
-            "condition": self.condition,
-            "seed": self.seed,
-            "shape": list(self.pixels.shape),
-            "type": self.pixels.dtype.name,
-            "pixel_size_m": self.pixel_size_m,
-            "electrons_per_px": self.electrons_per_px,
-            "probe": asdict(self.probe),
-            "defocus": asdict(self.defocus),
-            "radius_px": {
-                "least": float(radius.min()),
-                "mean": float(radius.mean()),
-                "most": float(radius.max()),
-            },
-            "sigma_px": {
-                "least": equivalent_sigma_px(float(radius.min()), sigma0),
-                "most": equivalent_sigma_px(float(radius.max()), sigma0),
-            },
-            "sharp_share": float((radius < 1.0).mean()),
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +86,8 @@ class Microscope:
     def __init__(self, settings: MicroscopeSettings | None = None) -> None:
         self.settings = settings or MicroscopeSettings()
         _check(self.settings)
+        standard = Probe(sigma0_px=0.0) if self.settings.scenes else Probe()
+        self.probe = self.settings.probe or standard
         self._real = real_scenes(self.settings.scenes) if self.settings.scenes else None
 
     def frame(self, index: int) -> SimulatedFrame:
@@ -151,28 +95,28 @@ class Microscope:
         s = self.settings
         rng = np.random.default_rng([s.seed, index])
         kind, sharp = self._scene(index, rng)
-        metres_per_px = s.pixel_size_m / s.probe.aperture_rad
+        metres_per_px = s.pixel_size_m / self.probe.aperture_rad
         if s.drift_m is None:
             condition, defocus = mixed(index, rng, metres_per_px)
         else:
             condition, defocus = drifting(index, rng, metres_per_px, s.drift_m)
         shape = (int(sharp.shape[0]), int(sharp.shape[1]))
-        radius = defocus.radius_map_px(shape, s.pixel_size_m, s.probe.aperture_rad)
-        seen = through_probe(sharp, radius, s.probe)
-        truth = through_probe(sharp, np.zeros_like(radius), s.probe)
+        radius = defocus.radius_map_px(shape, s.pixel_size_m, self.probe.aperture_rad)
+        seen = through_probe(sharp, radius, self.probe)
+        truth = through_probe(sharp, np.zeros_like(radius), self.probe)
         pixels = detect(seen, s.electrons_per_px, rng, bits=s.bits)
         return SimulatedFrame(
-            index,
-            kind,
-            condition,
-            pixels,
-            truth,
-            radius,
-            defocus,
-            s.probe,
-            s.pixel_size_m,
-            s.electrons_per_px,
-            s.seed,
+            index=index,
+            kind=kind,
+            condition=condition,
+            pixels=pixels,
+            truth=truth,
+            radius_map_px=radius,
+            defocus=defocus,
+            probe=self.probe,
+            pixel_size_m=s.pixel_size_m,
+            electrons_per_px=s.electrons_per_px,
+            seed=s.seed,
         )
 
     def _scene(self, index: int, rng: np.random.Generator) -> tuple[str, Image]:
@@ -214,7 +158,7 @@ class Microscope:
         Numbering goes on after frames of the same name that are in the folder already.
         ``on_frame`` is called on this thread after each file is complete; what it raises ends the run.
         """
-        _check_truth(folder, truth)
+        check_truth_folder(folder, truth)
         folder.mkdir(parents=True, exist_ok=True)
         stop = stop or threading.Event()
         first = _next_number(folder, self.settings.name)
@@ -242,15 +186,6 @@ class Microscope:
         return WrittenFrame(path, frame, len(encoded.data))
 
 
-def write_truth(folder: Path, stem: str, frame: SimulatedFrame) -> None:
-    """Sharp picture, radius map (both float32 TIFF) and JSON of one frame."""
-    folder.mkdir(parents=True, exist_ok=True)
-    tifffile.imwrite(folder / f"{stem}.truth.tif", frame.truth)
-    tifffile.imwrite(folder / f"{stem}.radius_px.tif", frame.radius_map_px)
-    text = json.dumps({"file": f"{stem}.tif", **frame.facts()}, indent=2)
-    (folder / f"{stem}.truth.json").write_text(text + "\n", encoding="utf-8")
-
-
 def _check(s: MicroscopeSettings) -> None:
     unknown = [kind for kind in s.kinds if kind not in KINDS]
     wrong = (
@@ -268,15 +203,6 @@ def _check(s: MicroscopeSettings) -> None:
     )
     if wrong:
         raise SemdaemonError("simulator_settings", wrong, remedy="See `semdaemon simulate --help`.")
-
-
-def _check_truth(folder: Path, truth: Path | None) -> None:
-    if truth is not None and folder.resolve() in (truth.resolve(), *truth.resolve().parents):
-        raise SemdaemonError(
-            "truth_in_folder",
-            f"the truth folder {truth} lies in {folder}, where the daemon would take it for frames",
-            remedy="Choose a folder beside it.",
-        )
 
 
 def _next_number(folder: Path, name: str) -> int:

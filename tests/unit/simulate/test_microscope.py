@@ -131,6 +131,7 @@ def test_real_frames_take_the_place_of_scenes_and_keep_their_size(tmp_path: Path
     microscope = Microscope(replace(QUICK, scenes=scenes, shape=None))
     assert microscope.frame(0).pixels.shape == (90, 110)
     assert [microscope.frame(index).kind for index in range(3)] == ["a.png", "b.png", "a.png"]
+    assert microscope.probe.sigma0_px == 0  # they were taken through a probe already
     assert Microscope(replace(QUICK, scenes=scenes, shape=(64, 64))).frame(1).pixels.shape == (64, 64)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -10,6 +11,17 @@ from semdaemon.journal.reading import no_such_frame
 from semdaemon.journal.rows import name_bytes
 
 _STAT = ("size_bytes", "mtime_ns")
+_MAY_COME_BACK = ("vanished", "not_found")
+_FORGET_RESULT: Mapping[str, object] = {
+    "attempts": 0,
+    "content_sha256": "",
+    "settled_at": None,
+    "scored_at": None,
+    "refocused_at": None,
+    "finished_at": None,
+    "output": None,
+    "summary": "",
+}
 
 
 class SightedFile(Protocol):
@@ -35,9 +47,9 @@ class SightedFile(Protocol):
 
 
 def is_known(connection: sqlite3.Connection, sighting: SightedFile) -> bool:
-    """True where the newest row of this file has the same size and time."""
+    """True where the newest row of this file has the same size and time, and nothing is to be done."""
     known = _newest(connection, sighting.uri)
-    return known is not None and {name: known[name] for name in _STAT} == _stat_of(sighting)
+    return known is not None and _same(known, sighting) and not _was_gone(known)
 
 
 def see_file(connection: sqlite3.Connection, sighting: SightedFile, now: float) -> bool:
@@ -46,7 +58,9 @@ def see_file(connection: sqlite3.Connection, sighting: SightedFile, now: float) 
     if known is None:
         _insert(connection, sighting, now, generation=0)
         return True
-    if {name: known[name] for name in _STAT} == _stat_of(sighting):
+    if _same(known, sighting):
+        if _was_gone(known):  # a share that was unmounted, a file that was moved away and back
+            restart(connection, known["key"], "seen", "came_back", now)
         return False
     if known["state"] in ("seen", "held"):
         due = now + sighting.settle_s
@@ -68,6 +82,14 @@ def see_page(connection: sqlite3.Connection, key: int, page: int, now: float) ->
     if known is not None:
         return int(known["key"])
     return _insert(connection, _FileOf(first), now, generation=first["generation"], page=page)
+
+
+def restart(connection: sqlite3.Connection, key: int, state: str, reason: str, now: float) -> None:
+    """Put a frame back to an earlier state, due at once; back to seen, nothing of its result is kept."""
+    forget = _FORGET_RESULT if state == "seen" else {"refocused_at": None, "output": None}
+    said = {"reason": reason, "detail": "", "remedy": ""}
+    set_columns(connection, key, state=state, **said, check_at=now, changed_at=now, **forget)
+    record_event(connection, key, now, state, reason, "")
 
 
 def set_columns(connection: sqlite3.Connection, key: int, **columns: object) -> None:
@@ -105,11 +127,19 @@ def _insert(
 
 def _newest(connection: sqlite3.Connection, uri: str) -> sqlite3.Row | None:
     found: sqlite3.Row | None = connection.execute(
-        "SELECT key, generation, size_bytes, mtime_ns, state FROM frames WHERE uri = ?"
+        "SELECT key, generation, size_bytes, mtime_ns, state, reason FROM frames WHERE uri = ?"
         " ORDER BY generation DESC LIMIT 1",
         (uri,),
     ).fetchone()
     return found
+
+
+def _same(known: sqlite3.Row, sighting: SightedFile) -> bool:
+    return {name: known[name] for name in _STAT} == _stat_of(sighting)
+
+
+def _was_gone(known: sqlite3.Row) -> bool:
+    return known["state"] in ("failed", "skipped") and known["reason"] in _MAY_COME_BACK
 
 
 def _stat_of(sighting: SightedFile) -> dict[str, int]:

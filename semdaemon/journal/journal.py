@@ -17,6 +17,7 @@ from semdaemon.journal.intake import (
     SightedFile,
     is_known,
     record_event,
+    restart,
     see_file,
     see_page,
     set_columns,
@@ -33,16 +34,6 @@ _TO_REFOCUS = "FROM frames INDEXED BY frames_to_refocus WHERE state = 'scored'"
 _NEWEST, _OLDEST = "mtime_ns DESC, key DESC", "mtime_ns, key"
 _SIGHTINGS_A_TRANSACTION = 500
 _FARTHEST_CHECK_S = 7200.0
-_FORGET_RESULT: Mapping[str, object] = {
-    "attempts": 0,
-    "content_sha256": "",
-    "settled_at": None,
-    "scored_at": None,
-    "refocused_at": None,
-    "finished_at": None,
-    "output": None,
-    "summary": "",
-}
 
 
 def find_journal(state_dir: Path) -> Path:
@@ -91,7 +82,7 @@ class Journal(JournalReader):
 
         A known file of the same size and time changes nothing and costs one look-up.
         A file that changed while it was waited for stays the same row; one that changed after it was read
-        is a new frame: a new row, the next ``generation`` of its URI.
+        is a new frame: a new row, the next ``generation`` of its URI. One that was gone and is back goes on.
         """
         new, waiting = 0, iter(sightings)
         while chunk := list(islice(waiting, _SIGHTINGS_A_TRANSACTION)):
@@ -265,11 +256,8 @@ class Journal(JournalReader):
                 (key,),
             ).fetchone()
             _require_requeuable(row, state, newer)
-            now = self._clock()
-            self._restart(connection, key, "seen", "requeued")
-            connection.execute(
-                "UPDATE frames SET requeues = requeues + 1, check_at = ? WHERE key = ?", (now, key)
-            )
+            restart(connection, key, "seen", "requeued", self._clock())
+            connection.execute("UPDATE frames SET requeues = requeues + 1 WHERE key = ?", (key,))
         return self.row(key)
 
     def recover(self) -> dict[str, int]:
@@ -285,15 +273,8 @@ class Journal(JournalReader):
             for back_from, back_to in (("settled", "seen"), ("refocused", "scored")):
                 keys = connection.execute("SELECT key FROM frames WHERE state = ?", (back_from,)).fetchall()
                 for (key,) in keys:
-                    self._restart(connection, key, back_to, "restarted")
+                    restart(connection, key, back_to, "restarted", now)
         return before
-
-    def _restart(self, connection: sqlite3.Connection, key: int, state: str, reason: str) -> None:
-        now = self._clock()
-        forget = _FORGET_RESULT if state == "seen" else {"refocused_at": None, "output": None}
-        said = {"reason": reason, "detail": "", "remedy": ""}
-        set_columns(connection, key, state=state, **said, check_at=now, changed_at=now, **forget)
-        record_event(connection, key, now, state, reason, "")
 
     def _move(
         self,

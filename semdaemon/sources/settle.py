@@ -98,9 +98,10 @@ class _Look:
         retry_at = max(self.file.noticed_at + until_unchanged_s, self.now + 0.01)
         return NotYet(reason, retry_at, detail, self.file.size_bytes, self.file.mtime_ns)
 
-    def again(self, error: FrameError) -> NotYet:
-        """Back off: as long again as it has been waiting, between a tenth and two seconds."""
+    def again(self, error: FrameError, patience_s: float) -> NotYet:
+        """Back off: as long again as it has been waiting, a tenth to two seconds, and once at the end."""
         wait_s = min(max(self.unchanged_s, _FIRST_RETRY_S), _LONGEST_RETRY_S)
+        wait_s = min(wait_s, max(patience_s - self.unchanged_s, 0.0) + 0.01)
         return NotYet(error.code, self.now + wait_s, error.message, self.file.size_bytes, self.file.mtime_ns)
 
 
@@ -231,9 +232,10 @@ def _patience(look: _Look, error: FrameError, stat_of: Callable[[Path], os.stat_
         about = _about(look.file, stat_of)  # raises vanished where it is gone
         if isinstance(about, NotYet):
             return replace(about, retry_at=look.now + _ROOT_RETRY_S)
-        return look.again(error)
-    if look.unchanged_s < _patience_s(look.settings, error):
-        return look.again(error)
+        return look.again(error, _LONGEST_RETRY_S)
+    patience_s = _patience_s(look.settings, error)
+    if look.unchanged_s < patience_s:
+        return look.again(error, patience_s)
     raise error
 
 

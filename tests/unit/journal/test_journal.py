@@ -143,6 +143,17 @@ def test_a_file_overwritten_after_it_was_read_is_a_new_frame(journal: Journal) -
     assert journal.history(second.key)[0].reason == "changed_since"
 
 
+def test_a_file_that_was_gone_and_is_back_goes_on(journal: Journal) -> None:
+    key = seen_row(journal)
+    journal.finish(key, "skipped", "vanished")
+    assert journal.see([sight()]) == 0
+    row = journal.row(key)
+    assert (row.state, row.reason, row.finished_at) == ("seen", "came_back", None)
+    journal.finish(key, "skipped", "duplicate_content")
+    journal.see([sight()])
+    assert journal.row(key).state == "skipped"
+
+
 def test_holding_again_for_the_same_reason_does_not_fill_the_history(journal: Journal, clock: Clock) -> None:
     key = seen_row(journal)
     for _ in range(5):

@@ -1,0 +1,112 @@
+"""``semdaemon why``: what became of one frame, step by step."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from semdaemon.cli.lookup import as_json as plain_values
+from semdaemon.cli.lookup import frames_meant, open_journal, rfc3339, shown, span
+from semdaemon.cli.options import config_option, json_option, settings_from, state_option
+from semdaemon.journal import Event, Row
+
+_REASONS = {
+    "beyond_repair": "too blurred to be refocused honestly",
+    "came_back": "the file was gone and is there again",
+    "changed_since": "the file was overwritten after it had been read",
+    "duplicate_content": "the same bytes are in the journal under another name",
+    "nothing_to_refocus": "no region was blurred",
+    "page_of_file": "a later page of a file",
+    "refocus_disabled": "refocusing is switched off in the settings",
+    "refocused": "score and refocused frame were published",
+    "requeued": "somebody asked for it again",
+    "restarted": "the daemon stopped in the middle of it and took it up again",
+    "sharp": "everything is in focus",
+    "sidecar_awaited": "waiting for the sidecar",
+    "source_gone": "its folder cannot be reached; waiting for it to come back",
+    "still_changing": "size or time changed a moment ago",
+    "truncated": "not complete yet",
+    "undecided": "too little signal to tell focus from blur",
+    "uniform_tail": "its last rows are one constant: perhaps still being written",
+    "vanished": "the file went away before it was read",
+}
+
+
+@click.command("why")
+@click.argument("frame")
+@config_option
+@state_option
+@json_option
+def command(frame: str, config: Path | None, state: Path | None, as_json: bool) -> None:
+    """Tell the history of FRAME: its number, identity (or its first digits), path or file name."""
+    with open_journal(settings_from(config, state=state)) as journal:
+        told = [(row, journal.history(row.key)) for row in frames_meant(journal, frame)]
+    for number, (row, events) in enumerate(told):
+        if as_json:
+            history = [_plain_event(event) for event in events]
+            click.echo(json.dumps({**plain_values(row), "history": history}))
+        else:
+            click.echo(("\n" if number else "") + "\n".join(_story(row, events)))
+
+
+def _plain_event(event: Event) -> dict[str, str]:
+    return {"at": rfc3339(event.at), "state": event.state, "reason": event.reason, "detail": event.detail}
+
+
+def _story(row: Row, events: list[Event]) -> Iterator[str]:
+    page = f", page {row.page}" if row.page else ""
+    yield click.style(f"Frame {row.key} is {row.state}{_because(row.reason)}.", bold=True)
+    yield f"  file      {shown(row.path)}{page}"
+    if row.frame_id:
+        yield f"  identity  {row.frame_id}  (content {row.content_sha256[:12]}, settings {row.fingerprint})"
+    if row.shape is not None:
+        yield f"  image     {row.shape[0]} x {row.shape[1]} pixels, {row.dtype}{_scale(row)}"
+    if row.output is not None:
+        yield f"  output    {shown(row.output)}"
+    known = {name: value for name, value in row.summary.items() if value not in (None, [], {})}
+    yield from (f"  {name:<9} {_short(value)}" for name, value in known.items())
+    yield from _steps(events)
+    if row.detail and row.detail != events[-1].detail:
+        yield f"  now       {row.detail}"
+    if row.remedy:
+        yield f"  to do     {row.remedy}"
+    if not row.final:
+        yield f"  waiting   for {span(time.time() - row.seen_at)}, not finished yet{_next_look(row)}"
+
+
+def _steps(events: list[Event]) -> Iterator[str]:
+    for event in events:
+        after_s = event.at - events[0].at
+        reason = f"  {event.reason}" if event.reason else ""
+        yield f"  {rfc3339(event.at)}  {after_s:+10.3f} s  {event.state}{reason}{_because(event.reason)}"
+        if event.detail:
+            yield f"      {event.detail}"
+
+
+def _because(reason: str) -> str:
+    return f" ({_REASONS.get(reason, reason.replace('_', ' '))})" if reason else ""
+
+
+def _scale(row: Row) -> str:
+    if row.pixel_size_m is None:
+        return ", pixel size unknown"
+    return f", {row.pixel_size_m[1] * 1e9:.4g} nm a pixel"
+
+
+def _short(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {count}" for name, count in value.items())
+    if isinstance(value, list):
+        return "; ".join(str(item) for item in value) if len(value) < 5 else f"{len(value)} of them"
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _next_look(row: Row) -> str:
+    if row.state != "held" or row.check_at is None:
+        return ""
+    wait_s = row.check_at - time.time()
+    return f"; next look in {wait_s:.1f} s" if wait_s > 0 else "; a look is due"

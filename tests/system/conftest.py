@@ -116,7 +116,7 @@ def daemon(tmp_path: Path) -> Iterator[Callable[..., RunningDaemon]]:
     """``daemon(folder, section={key: value})`` starts one; it is stopped at the end of the test."""
     started: list[RunningDaemon] = []
 
-    def start(folder: Path, **sections: dict[str, Any]) -> RunningDaemon:
+    def start(folder: Path, /, **sections: dict[str, Any]) -> RunningDaemon:
         made = RunningDaemon(folder, tmp_path / f"daemon{len(started)}", sections)
         started.append(made)
         return made.start()

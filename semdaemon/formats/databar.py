@@ -18,12 +18,15 @@ _ROW_FLAT = 0.5  # share of a row inside the bar that is background (text and bo
 _MAX_GAP_ROWS = 3  # rows that a box or thick rule may fill inside the bar
 _BAR_FLAT = 0.6  # share of the whole bar that is background
 _MIN_TEXT, _MAX_TEXT = 0.003, 0.4  # share of the bar that is neither background nor a full-width line
+_LOSSY_BITS = 6  # four grey levels: what ringing leaves of flat areas
 _ABOVE_FLAT = 0.5  # the picture's last row has less of the edge's value than this
 
 Flags = npt.NDArray[np.bool_]
 
 
-def image_area(pixels: Pixels, picture: tuple[int, int] | None, *, min_side_px: int = 1) -> Area:
+def image_area(
+    pixels: Pixels, picture: tuple[int, int] | None, *, min_side_px: int = 1, lossy: bool = False
+) -> Area:
     """The part of a frame that is picture.
 
     Parameters
@@ -31,17 +34,19 @@ def image_area(pixels: Pixels, picture: tuple[int, int] | None, *, min_side_px: 
     pixels
         (rows, columns), any dtype.
     picture
-        (rows, columns) of the picture from the top left corner, as metadata told; None where they told nothing.
+        (rows, columns) of the picture from the top left corner, as metadata told, or None.
     min_side_px
         A smaller picture is not believed.
+    lossy
+        The file rounds (JPEG): flat areas are flat only roughly.
     """
     rows, columns = pixels.shape
     top = None
     if picture is not None and picture[1] == columns and picture[0] < rows:
-        # A picture that was cropped or scaled after the metadata were written does not match and is not believed.
+        # A picture that was cropped or scaled after its metadata were written is not what they tell of.
         top = picture[0] if picture[0] >= rows * (1 - 1.5 * _MAX_SHARE) else None
     if top is None:
-        top = bar_top(pixels)
+        top = bar_top(pixels >> _LOSSY_BITS if lossy and pixels.dtype.kind == "u" else pixels)
     if top is None or top < min_side_px:
         return Area.whole(pixels.shape)
     return Area(0, 0, int(top), int(columns))
@@ -63,20 +68,14 @@ def bar_top(pixels: Pixels) -> int | None:
     background = _most_common(lowest[-_MIN_ROWS:])
     flat = _share(lowest, background)
     like_bar = (flat >= _ROW_FLAT) | (_flatness_where(lowest, flat < _ROW_FLAT) >= _EDGE_FLAT)
-    first = _run_from_below(like_bar)
-    while first < lowest.shape[0] - _MIN_ROWS:
-        if _is_edge(lowest, first) and _is_bar(lowest[first:], background):
-            return int(rows - lowest.shape[0] + first)
-        first += 1
-        if first > 0 and flat[first - 1] < _ROW_FLAT and not like_bar[first - 1]:
-            continue
-        if _share(lowest[first - 1 : first], background)[0] >= _EDGE_FLAT:
-            return None  # already inside flat background: there was no edge
+    for row in range(_run_from_below(like_bar), lowest.shape[0] - _MIN_ROWS + 1):
+        if _is_edge(lowest, row) and _is_bar(lowest[row:], background):
+            return int(rows - lowest.shape[0] + row)
     return None
 
 
 def _flatness(rows: Pixels) -> npt.NDArray[np.float64]:
-    """Per row, the share of its most common value (exact only where it is above one half: then it is the median)."""
+    """Per row, the share of its median: of the most common value wherever that has more than one half."""
     middle = np.partition(rows, rows.shape[1] // 2, axis=1)[:, rows.shape[1] // 2]
     return np.asarray((rows == middle[:, None]).mean(axis=1))
 

@@ -25,7 +25,7 @@ def vanished(path: Path) -> FrameError:
     return FrameError(
         "vanished",
         f"{path} was there and went away while it was read.",
-        remedy="It was moved or deleted, or the network share is gone: check the share, then requeue the frame.",
+        remedy="It was moved or deleted, or the network share is gone: check it, then requeue the frame.",
     )
 
 
@@ -119,7 +119,7 @@ def zero_sized(path: Path, shape: tuple[int, int]) -> FrameError:
 def too_small(path: Path, shape: tuple[int, int], min_side_px: int) -> FrameError:
     return FrameError(
         "too_small",
-        f"{path} has {shape[0]} x {shape[1]} pixels (rows x columns); at least {min_side_px} on a side were expected.",
+        f"{path} has {shape[0]} rows and {shape[1]} columns; at least {min_side_px} on a side were expected.",
         remedy="Thumbnails belong in another folder; or lower min_side_px in [limits].",
     )
 
@@ -144,7 +144,7 @@ def unsupported_compression(path: Path, what: str) -> FrameError:
     return FrameError(
         "unsupported_compression",
         f"{path} is compressed in a way that is not read ({what}).",
-        remedy="Save it uncompressed, or with LZW, deflate, zstd or PackBits.",
+        remedy="Save it uncompressed, or with LZW, deflate or zstd.",
     )
 
 

@@ -88,7 +88,7 @@ def is_own_output(path: Path) -> bool:
 
 
 def read_provenance(path: Path) -> dict[str, object] | None:
-    """The provenance inside an output, without reading its pixels; None where there is none that can be read."""
+    """The provenance inside an output, without reading its pixels; None where none can be read."""
     try:
         with path.open("rb") as file:
             found = _find_tag(file, PROVENANCE_TAG)

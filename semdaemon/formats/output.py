@@ -266,12 +266,16 @@ def _write_tiff(
             writer.write(
                 page,
                 photometric="miniswhite" if polar else "minisblack",
-                software=f"semdaemon {__version__}",
+                software=_software(),
                 metadata=_ome(name, frame, provenance, scale),
                 extratags=[*inherited.tags, proof] if name == "refocused" else [],
                 **_resolution(frame, scale),
                 **_coding(compression, page),
             )
+
+
+def _software() -> str:
+    return f"semdaemon {__version__}"
 
 
 def _coding(compression: str, page: Pixels) -> dict[str, Any]:
@@ -295,7 +299,7 @@ def _resolution(frame: Frame, scale: int) -> dict[str, Any]:
 
 def _ome(name: str, frame: Frame, provenance: Mapping[str, object], scale: int) -> dict[str, Any]:
     words = {
-        "refocused": f"refocused by a network (semdaemon {__version__}, weights sha256 {weights_sha256(provenance)})",
+        "refocused": f"refocused by a network ({_software()}, weights sha256 {weights_sha256(provenance)})",
         "mask": "255 where refocusing changed pixels, 0 where they are the original's",
         "sigma_px": "blur of each tile in pixels (equivalent Gaussian), before refocusing",
         "original": "the original as the microscope wrote it",

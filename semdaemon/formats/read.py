@@ -63,7 +63,7 @@ def read_frames(
     ------
     FrameError
         Codes in ``docs/formats.md``; ``may_heal`` where the file may still be being written.
-        A page of several that cannot be served is left out with a warning; the error is raised where none is left.
+        A page of several that cannot be served is left out with a warning, unless no other is left.
     """
     file = read_bytes(path, limits.max_file_bytes)
     kind = sniff(path, file.data)
@@ -104,14 +104,13 @@ def page_tags(path: Path, data: bytes, page: int) -> tiff.TiffPage | None:
 def _pages(
     file: FileBytes, kind: str, limits: Limits, sidecar: str | None, only_page: int | None
 ) -> Iterator[_Grey | FrameError]:
-    """Pages, or what is wrong with them; faults that waiting may heal concern the whole file and are raised."""
+    """Pages, or what is wrong with them; faults that waiting may heal concern the whole file: raised."""
     if kind != "tiff":
         if only_page:
             raise faults.no_such_page(file.path, only_page, 1)
         pixels, warnings = read_picture(file.path, file.data, kind, limits)
-        yield _checked(
-            file.path, limits, 0, pixels, gather(Evidence(pixels.shape, sidecar=sidecar)), warnings
-        )
+        told = gather(Evidence(pixels.shape, sidecar=sidecar))
+        yield _checked(file.path, limits, 0, pixels, told, warnings, lossy=kind == "jpeg")
         return
     chosen = _chosen(file.path, tiff.pages(file.path, file.data), only_page)
     _check_memory(file.path, [page for _, page in chosen], limits)
@@ -152,7 +151,7 @@ def _tiff_page(
     lossy = page.compression in tiff.LOSSY
     pixels, warnings = grey.to_grey(file.path, samples, colour=tiff.is_colour_model(page), lossy=lossy)
     told = gather(_evidence(page, file, sidecar))
-    return _checked(file.path, limits, number, pixels, told, warnings)
+    return _checked(file.path, limits, number, pixels, told, warnings, lossy=lossy)
 
 
 def _evidence(page: tiff.TiffPage, file: FileBytes, sidecar: str | None) -> Evidence:
@@ -161,10 +160,17 @@ def _evidence(page: tiff.TiffPage, file: FileBytes, sidecar: str | None) -> Evid
 
 
 def _checked(
-    path: Path, limits: Limits, number: int, pixels: Pixels, told: Told, warnings: tuple[str, ...]
+    path: Path,
+    limits: Limits,
+    number: int,
+    pixels: Pixels,
+    told: Told,
+    warnings: tuple[str, ...],
+    *,
+    lossy: bool,
 ) -> _Grey:
     grey.check_finite(path, pixels)
-    area = image_area(pixels, told.picture, min_side_px=limits.min_side_px)
+    area = image_area(pixels, told.picture, min_side_px=limits.min_side_px, lossy=lossy)
     grey.check_not_constant(path, pixels[area.slices])
     return _Grey(number, pixels, area, told, warnings)
 

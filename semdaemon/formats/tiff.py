@@ -44,6 +44,8 @@ _COMPRESSIONS = {
     50000: "zstd", 50001: "WebP", 50002: "JPEG XL", 50013: "deflate", 52546: "JPEG XL",
 }  # fmt: skip
 
+_SMALL_TILE = 2**24  # a larger tile than this, and than its image, is a bomb
+
 # What tifffile and the codecs raise on damaged input; MemoryError where a codec trusts a size.
 PARSER_FAULTS = (
     ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RuntimeError, OSError, EOFError,
@@ -165,7 +167,7 @@ def _check_segments(path: Path, page: TiffPage, file_bytes: int) -> None:
         if offset + size > file_bytes:
             raise faults.truncated(
                 path,
-                f"strip or tile {number} of {expected} ends at byte {offset + size:,}, the file at {file_bytes:,}",
+                f"strip or tile {number} of {expected} ends at {offset + size:,}, the file at {file_bytes:,}",
             )
 
 
@@ -189,14 +191,14 @@ def _expected_segments(path: Path, page: TiffPage) -> int:
         rows, columns = page.ifd.number(323, 0), page.ifd.number(322, 0)
     else:
         rows, columns = min(page.ifd.number(278, height), height), width
-    if rows <= 0 or columns <= 0 or rows * columns > 2**31:
+    if rows <= 0 or columns <= 0 or rows * columns > max(_SMALL_TILE, 4 * height * width):
         raise faults.broken_ifd(path, f"strips or tiles of {rows} x {columns} pixels")
     planar = page.ifd.number(284, 1) == 2
     return math.ceil(height / rows) * math.ceil(width / columns) * (page.samples if planar else 1)
 
 
 def decode(path: Path, page: TiffPage, data: bytes) -> Pixels:
-    """The page's samples as stored: (rows, columns) or (rows, columns, samples), native byte order, any dtype.
+    """The page's samples as stored: (rows, columns) or (rows, columns, samples), native byte order.
 
     Raises
     ------

@@ -9,7 +9,8 @@ from semdaemon.formats.vendors.texts import number, unit_m
 from semdaemon.formats.vendors.told import Evidence, Told
 
 _NAMES = {
-    65003: "x unit", 65004: "y unit", 65005: "z unit", 65006: "x origin", 65007: "y origin", 65008: "z origin",
+    65003: "x unit", 65004: "y unit", 65005: "z unit",
+    65006: "x origin", 65007: "y origin", 65008: "z origin",
     65009: "x scale", 65010: "y scale", 65011: "z scale", 65012: "x unit name", 65013: "y unit name",
     65022: "intensity unit", 65024: "intensity origin", 65025: "intensity scale",
 }  # fmt: skip

@@ -109,7 +109,8 @@ def total_variation(image: Image, weight: float, *, iterations: int = 40) -> Ima
         step_down, step_right = np.zeros_like(image), np.zeros_like(image)
         step_down[:-1], step_right[:, :-1] = np.diff(u, axis=0), np.diff(u, axis=1)
         scale = 1 + 0.25 * np.hypot(step_down, step_right)
-        down, right = (down + 0.25 * step_down) / scale, (right + 0.25 * step_right) / scale
+        down = np.asarray((down + 0.25 * step_down) / scale, np.float32)
+        right = np.asarray((right + 0.25 * step_right) / scale, np.float32)
     return np.asarray(image - weight * _divergence(down, right), np.float32)
 
 

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from semdaemon.refocus import networks
+from semdaemon.refocus.allocator import keep_big_blocks
 from semdaemon.training import checkpoint
 from semdaemon.training.corpus import Corpus, corpus_of_scenes, load_corpus
 from semdaemon.training.loss import loss
@@ -243,6 +244,7 @@ NETWORKS = {"light": networks.LIGHT, "mrn": networks.PUBLISHED, "srn": networks.
 
 def train(plan: Plan) -> Path:
     """Run a plan to its end; gives the checkpoint's path."""
+    keep_big_blocks()
     if plan.threads:
         torch.set_num_threads(plan.threads)
     trainer = Trainer(plan)

@@ -126,7 +126,9 @@ def test_a_single_scale_network_trains_for_one_known_blur(frames: Path, tmp_path
 def test_the_loop_runs_as_a_module_without_click_or_pydantic(frames: Path, tmp_path: Path) -> None:
     code = (
         "import sys; sys.modules.update({n: None for n in ('click', 'pydantic', 'structlog', 'zmq')});"
-        "from semdaemon.training import loop; loop.main(sys.argv[1:])"
+        "from semdaemon.training import loop; from dataclasses import replace;"
+        "loop.NETWORKS['light'] = replace(loop.NETWORKS['light'], filters=4, blocks=1);"
+        "loop.main(sys.argv[1:])"
     )
     arguments = ["--data", str(frames), "--out", str(tmp_path / "o"), "--iterations", "1", "--batch", "1"]
     subprocess.run([sys.executable, "-c", code, *arguments, "--threads", "1"], check=True, timeout=100)

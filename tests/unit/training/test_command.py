@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from semdaemon.cli.train import command
+from semdaemon.refocus import networks
+from semdaemon.refocus.weights import load_card, read_tensors
+from semdaemon.training import degrade, loop
+
+
+@pytest.fixture
+def frames(tmp_path: Path) -> Path:
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for number in range(3):
+        field = degrade.blur(rng.random((96, 96), dtype=np.float32), degrade.gaussian_kernel(3))
+        Image.fromarray(np.where(field > 0.5, 200, 50).astype(np.uint8)).save(folder / f"f{number}.png")
+    return folder
+
+
+def test_train_writes_weights_that_the_daemon_can_load(
+    frames: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(loop.NETWORKS, "light", replace(networks.LIGHT, filters=4, blocks=1))
+    out = tmp_path / "out"
+    length = ["--iterations", "1", "--batch", "1", "--threads", "1"]
+    result = CliRunner().invoke(command, ["--data", str(frames), "--out", str(out), *length, "--json"])
+    assert result.exit_code == 0, result.output
+    card = load_card(out / "light.safetensors")
+    assert json.loads(result.stdout)["sha256"] == card.sha256
+    assert card.spec["filters"] == read_tensors(card)["fine.head.weight"].shape[0] == 4
+    assert card.trained_on[0]["frames"] > 0
+
+
+def test_two_lengths_are_wrong_usage(tmp_path: Path) -> None:
+    result = CliRunner().invoke(command, ["--minutes", "1", "--iterations", "1", "--out", str(tmp_path)])
+    assert result.exit_code == 2

@@ -12,9 +12,10 @@ from rich.table import Table
 
 from semdaemon.cli.lookup import as_json, open_journal, shown, span
 from semdaemon.cli.options import config_option, json_option, settings_from, state_option
-from semdaemon.journal import STATES, Row
+from semdaemon.journal import STATES, Journal, Row
 
 _SHOWN = 50
+_AT_ONCE = 500
 _WIDTH_OF_A_PIPE = 240
 _COLOUR = {"published": "green", "failed": "red", "skipped": "bright_black", "held": "yellow"}
 
@@ -31,7 +32,7 @@ def command(
     """List the journal, newest first; works while the daemon runs and when it does not."""
     with open_journal(settings_from(config, state=state)) as journal:
         if as_json:
-            _print_json(journal.rows(only, limit))
+            _print_json(journal, only, limit)
             return
         rows = journal.rows(only, limit or _SHOWN)
         counts = journal.counts()
@@ -42,9 +43,15 @@ def command(
     click.echo(f"{listed}{tally or 'no frames yet'}", err=True)
 
 
-def _print_json(rows: list[Row]) -> None:
-    for row in rows:
-        click.echo(json.dumps(as_json(row)))
+def _print_json(journal: Journal, only: str | None, limit: int | None) -> None:
+    left, beyond = limit, None
+    while rows := journal.rows(only, _AT_ONCE if left is None else min(left, _AT_ONCE), beyond=beyond):
+        for row in rows:
+            click.echo(json.dumps(as_json(row)))
+        beyond = rows[-1].key
+        left = None if left is None else left - len(rows)
+        if left == 0:
+            return
 
 
 def console() -> Console:

@@ -29,7 +29,7 @@ _REASONS = {
     "sidecar_awaited": "waiting for the sidecar",
     "source_gone": "its folder cannot be reached; waiting for it to come back",
     "still_changing": "size or time changed a moment ago",
-    "truncated": "not complete yet",
+    "truncated": "its end is missing",
     "undecided": "too little signal to tell focus from blur",
     "uniform_tail": "its last rows are one constant: perhaps still being written",
     "vanished": "the file went away before it was read",
@@ -59,7 +59,10 @@ def _plain_event(event: Event) -> dict[str, str]:
 
 def _story(row: Row, events: list[Event]) -> Iterator[str]:
     page = f", page {row.page}" if row.page else ""
-    yield click.style(f"Frame {row.key} is {row.state}{_because(row.reason)}.", bold=True)
+    yield click.style(
+        f"Frame {row.key} is {row.state}{': ' if row.reason else ''}{row.reason}{_because(row.reason)}.",
+        bold=True,
+    )
     yield f"  file      {shown(row.path)}{page}"
     if row.frame_id:
         yield f"  identity  {row.frame_id}  (content {row.content_sha256[:12]}, settings {row.fingerprint})"
@@ -81,14 +84,14 @@ def _story(row: Row, events: list[Event]) -> Iterator[str]:
 def _steps(events: list[Event]) -> Iterator[str]:
     for event in events:
         after_s = event.at - events[0].at
-        reason = f"  {event.reason}" if event.reason else ""
-        yield f"  {rfc3339(event.at)}  {after_s:+10.3f} s  {event.state}{reason}{_because(event.reason)}"
+        reason = f"  {event.reason}{_because(event.reason)}" if event.reason else ""
+        yield f"  {rfc3339(event.at)}  {after_s:+10.3f} s  {event.state:<9}{reason}".rstrip()
         if event.detail:
             yield f"      {event.detail}"
 
 
 def _because(reason: str) -> str:
-    return f" ({_REASONS.get(reason, reason.replace('_', ' '))})" if reason else ""
+    return f" ({_REASONS[reason]})" if reason in _REASONS else ""
 
 
 def _scale(row: Row) -> str:

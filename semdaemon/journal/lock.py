@@ -30,6 +30,7 @@ class WriterLock:
             folder / "journal.lock", isolation_level=None, timeout=0, check_same_thread=False
         )
         try:
+            self._connection.execute("PRAGMA journal_mode = MEMORY")
             self._connection.execute("BEGIN EXCLUSIVE")
         except sqlite3.OperationalError as error:
             self._connection.close()

@@ -58,7 +58,12 @@ class JournalReader:
         return row_from(found)
 
     def rows(
-        self, only: str | Sequence[str] | None = None, limit: int | None = None, *, newest_first: bool = True
+        self,
+        only: str | Sequence[str] | None = None,
+        limit: int | None = None,
+        *,
+        newest_first: bool = True,
+        beyond: int | None = None,
     ) -> list[Row]:
         """Frames in the order in which they were first seen, without their focus maps.
 
@@ -68,17 +73,24 @@ class JournalReader:
             A state, or several; all where None.
         limit
             Most rows returned; all where None.
+        beyond
+            Go on after the frame with this number: the last one of the page before.
         """
         states = STATES if only is None else (only,) if isinstance(only, str) else tuple(only)
         for state in states:
             _require_state(state)
-        marks = ",".join("?" * len(states))
-        condition = "1" if only is None else f"state IN ({marks})"
+        conditions, values = ["1"], list[object]()
+        if only is not None:
+            conditions.append(f"state IN ({','.join('?' * len(states))})")
+            values += states
+        if beyond is not None:
+            conditions.append(f"key {'<' if newest_first else '>'} ?")
+            values.append(beyond)
         order = "DESC" if newest_first else "ASC"
-        values = (*(() if only is None else states), -1 if limit is None else limit)
-        query = f"SELECT * FROM frames WHERE {condition} ORDER BY key {order} LIMIT ?"  # noqa: S608 (own words)
+        query = f"SELECT * FROM frames WHERE {' AND '.join(conditions)} ORDER BY key {order} LIMIT ?"  # noqa: S608
         with self._database.read() as connection:
-            return [row_from(found) for found in connection.execute(query, values)]
+            found = connection.execute(query, (*values, -1 if limit is None else limit))
+            return [row_from(each) for each in found]
 
     def find(self, text: str) -> list[Row]:
         """Frames that a person may mean, newest first, without their focus maps.

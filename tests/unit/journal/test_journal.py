@@ -351,6 +351,13 @@ def test_a_name_that_is_no_text_is_kept(journal: Journal) -> None:
     assert "caf" in journal.row(1).detail
 
 
+def test_rows_can_be_had_page_by_page(journal: Journal) -> None:
+    journal.see([sight(f"{number}.tif") for number in range(5)])
+    assert [row.key for row in journal.rows(limit=2)] == [5, 4]
+    assert [row.key for row in journal.rows(limit=2, beyond=4)] == [3, 2]
+    assert [row.key for row in journal.rows("seen", newest_first=False, beyond=3)] == [4, 5]
+
+
 def test_oldest_waiting_is_the_age_of_what_is_open(journal: Journal, clock: Clock) -> None:
     assert journal.oldest_waiting_s(clock.now) == 0.0
     key = seen_row(journal)

@@ -48,6 +48,11 @@ class Memory:
         self._left_out |= look.refused
         self._scanned_before = True
 
+    def is_news(self, file: Found) -> bool:
+        """Whether a file seen between whole scans is to be delivered."""
+        mark = hash(file)
+        return mark not in self._delivered and mark not in self._left_out
+
     def note(self, found: Iterable[Found]) -> None:
         """Remember what was delivered outside a whole scan."""
         if len(self._delivered) < MOST_REMEMBERED:

@@ -16,6 +16,7 @@ from semdaemon.errors import SemdaemonError
 from semdaemon.mounts import mount_of
 from semdaemon.settings import Folder
 from semdaemon.sources.backlog import Memory
+from semdaemon.sources.hot import HotFolders
 from semdaemon.sources.scan import Found, Rules, walk
 from semdaemon.sources.source import Deliver, RootHealth, Sighting, Watching
 from semdaemon.sources.watch import Watch
@@ -44,7 +45,7 @@ class FolderRoot:
     def __init__(self, path: Path, settings: Folder, rules: Rules, source: str = "folder") -> None:
         self.path = path
         self._source, self._settings, self._rules = source, settings, rules
-        self._memory = Memory(settings.backlog)
+        self._memory, self._hot = Memory(settings.backlog), HotFolders()
         self._hints: set[str] = set()
         self._hints_lost = False
         self._lock = threading.Lock()
@@ -60,8 +61,7 @@ class FolderRoot:
         self._handing_over_s = 0.0
         self._last_scan: tuple[float, float] | None = None
         self._files = 0
-        self._scan_due = 0.0
-        self._redeliver_due = 0.0
+        self._scan_due, self._quick_due, self._redeliver_due = 0.0, 0.0, 0.0
         self._thread = threading.Thread(target=self._run, name=f"folder {path}", daemon=True)
 
     def start(self, deliver: Deliver) -> None:
@@ -96,7 +96,8 @@ class FolderRoot:
     def _pause_s(self) -> float:
         if self._missing:
             return _ROOT_CHECK_S
-        return min(_ROOT_CHECK_S, max(0.0, self._scan_due - time.monotonic()))
+        due = min(self._scan_due, self._quick_due) if self._polling_because else self._scan_due
+        return min(_ROOT_CHECK_S, max(0.0, due - time.monotonic()))
 
     def _turn_safely(self) -> None:
         try:
@@ -122,6 +123,8 @@ class FolderRoot:
             self._scan_due = 0.0
         if time.monotonic() >= self._scan_due:
             self._scan()
+        elif self._polling_because and time.monotonic() >= self._quick_due:
+            self._scan_hot()
         elif hints:
             self._look_at(hints)
             # Events come in swarms: the first is served at once, the rest of the swarm together.
@@ -235,9 +238,9 @@ class FolderRoot:
         self._scan_began, self._handing_over_s = began, 0.0
         redeliver = clock >= self._redeliver_due
         look = self._memory.begin(began, redeliver=redeliver)
-        unreadable: dict[str, str] = {}
+        unreadable, folders = dict[str, str](), set[str]()
         try:
-            found = walk(str(self.path), self._rules, unreadable=_noted_in(unreadable))
+            found = walk(str(self.path), self._rules, entered=folders.add, unreadable=_noted_in(unreadable))
             for some in _by(_DELIVERED_AT_ONCE, look.news(found)):
                 if self._stop.is_set():
                     return
@@ -245,9 +248,20 @@ class FolderRoot:
         finally:
             self._scan_began = None
         self._memory.end(look)
+        self._hot.scanned(folders)
         self._tell_unreadable(unreadable)
         self._scanned(look.files, time.monotonic() - clock - self._handing_over_s)
         self._plan_next(redelivered=redeliver)
+
+    def _scan_hot(self) -> None:
+        """Look where frames appear just now; whole scans of a large share are too far apart."""
+        began = time.monotonic()
+        found = self._hot.walk(str(self.path), self._rules)
+        for some in _by(_DELIVERED_AT_ONCE, filter(self._memory.is_news, found)):
+            self._hand_over(some)
+            self._memory.note(some)
+        now = time.monotonic()
+        self._quick_due = now + max(self._settings.poll_s, (now - began) / _POLLING_SHARE)
 
     def _scanned(self, files: int, took_s: float) -> None:
         if self._last_scan is None:
@@ -263,12 +277,14 @@ class FolderRoot:
         every_s = self._settings.poll_s if polling else self._settings.rescan_s
         share = _POLLING_SHARE if polling else _SCAN_SHARE
         self._scan_due = now + max(every_s, took_s * (1 / share - 1))
+        self._quick_due = now + every_s
         if redelivered:
             self._redeliver_due = now + _REDELIVER_S
 
     def _hand_over(self, files: Sequence[Found]) -> None:
         began = time.monotonic()
         self._deliver([self._sighting(*file) for file in files])
+        self._hot.note(files)
         self._handing_over_s += time.monotonic() - began
 
     def _sighting(self, relative: str, size_bytes: int, mtime_ns: int) -> Sighting:

@@ -61,7 +61,12 @@ class Rules:
 
 
 def walk(
-    root: str, rules: Rules, *, below: str = "", unreadable: Callable[[str, OSError], None] | None = None
+    root: str,
+    rules: Rules,
+    *,
+    below: str = "",
+    entered: Callable[[str], None] | None = None,
+    unreadable: Callable[[str, OSError], None] | None = None,
 ) -> Iterator[Found]:
     """Every frame below a folder.
 
@@ -73,6 +78,8 @@ def walk(
     ----------
     below
         Start here, relative to ``root``.
+    entered
+        Told of each folder that is listed.
     unreadable
         Told of folders that cannot be read; the walk goes on. Without it nothing is told.
 
@@ -92,13 +99,16 @@ def walk(
             if unreadable is not None and not isinstance(error, FileNotFoundError):
                 unreadable(folder, error)
             continue
+        if entered is not None:
+            entered(folder)
         with entries:
-            yield from _entries(entries, folder, rules, pending)
+            yield from listed(entries, folder, rules, pending)
 
 
-def _entries(
+def listed(
     entries: Iterable[os.DirEntry[str]], folder: str, rules: Rules, pending: list[str]
 ) -> Iterator[Found]:
+    """The frames among one folder's entries; folders to look into are added to ``pending``."""
     prefix = folder + os.sep if folder else ""
     for entry in entries:
         name = entry.name

@@ -270,6 +270,21 @@ def test_polling_finds_everything_and_says_so(
     assert "polling" in health.detail
 
 
+def test_a_large_share_is_polled_where_frames_appear(
+    root: Path, seen: Seen, begin: Callable[..., FolderSource], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source_root, "_POLLING_SHARE", 1e-6)  # as if a whole scan took very long
+    write(root / "run 1/a.tif")
+    source = begin(poll="always", poll_s=0.05)
+    scanned_at = source.health().last_scan_at
+    monkeypatch.setattr(source_root, "_POLLING_SHARE", 0.25)
+    write(root / "run 1/b.tif")
+    write(root / "run 2/tile/c.tif")
+    wait_for(lambda: seen.names == {"run 1/a.tif", "run 1/b.tif", "run 2/tile/c.tif"})
+    assert source.health().last_scan_at == scanned_at
+    assert len(seen.sightings) == 3
+
+
 def test_a_remote_file_system_is_polled_by_itself(
     root: Path, seen: Seen, begin: Callable[..., FolderSource], monkeypatch: pytest.MonkeyPatch
 ) -> None:

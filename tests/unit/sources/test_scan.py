@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,8 @@ import pytest
 from semdaemon.mounts import is_remote, mount_of
 from semdaemon.settings import Folder
 from semdaemon.sources.backlog import Memory
-from semdaemon.sources.scan import Rules, walk
+from semdaemon.sources.hot import MOST_HOT, HotFolders
+from semdaemon.sources.scan import Found, Rules, walk
 
 
 @pytest.mark.parametrize("name", ["a.tif", "A.TIF", "b.Tiff", "spaces and ü.png", "x.jpeg"])
@@ -34,8 +37,6 @@ def test_a_path_is_taken_only_where_a_walk_would_get_to(tmp_path: Path) -> None:
 def test_a_walk_goes_on_past_folders_that_cannot_be_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import os
-
     for name in ("closed/a.tif", "open/b.tif"):
         (tmp_path / name).parent.mkdir()
         (tmp_path / name).touch()
@@ -99,6 +100,54 @@ def test_a_first_scan_that_is_begun_again_keeps_its_moment() -> None:
     memory = Memory("new")
     memory.begin(10.0)  # broken off
     assert scan(memory, FILES, started_at=30.0) == ["b.tif"]
+
+
+def hot_after_a_scan(root: Path) -> HotFolders:
+    hot, folders = HotFolders(), set[str]()
+    hot.note(list(walk(str(root), Rules(Folder()), entered=folders.add)))
+    hot.scanned(folders)
+    return hot
+
+
+def names(found: Iterable[Found]) -> set[str]:
+    return {Path(relative).as_posix() for relative, _, _ in found}
+
+
+def touch(path: Path, at: float | None = None) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    if at is not None:
+        os.utime(path, (at, at))
+
+
+def test_between_scans_the_newest_folders_are_looked_at_and_not_the_old_ones(tmp_path: Path) -> None:
+    for number in range(MOST_HOT + 20):
+        touch(tmp_path / f"day {number:02}" / "run" / "a.tif", at=1e9 + number)
+    hot = hot_after_a_scan(tmp_path)
+    touch(tmp_path / "day 00" / "run" / "late.tif")
+    touch(tmp_path / f"day {MOST_HOT + 19}" / "run" / "late.tif")
+    found = names(hot.walk(str(tmp_path), Rules(Folder())))
+    assert f"day {MOST_HOT + 19}/run/late.tif" in found
+    assert "day 00/run/late.tif" not in found
+    assert len(found) <= MOST_HOT + 1
+
+
+def test_between_scans_new_folders_are_entered_and_stay_watched(tmp_path: Path) -> None:
+    touch(tmp_path / "day" / "run 1" / "a.tif")
+    hot = hot_after_a_scan(tmp_path)
+    (tmp_path / "day" / "run 2" / "tile").mkdir(parents=True)
+    rules = Rules(Folder())
+    assert names(hot.walk(str(tmp_path), rules)) == {"day/run 1/a.tif"}
+    touch(tmp_path / "day" / "run 2" / "tile" / "b.tif")
+    assert "day/run 2/tile/b.tif" in names(hot.walk(str(tmp_path), rules))
+
+
+def test_hot_folders_that_went_away_do_no_harm(tmp_path: Path) -> None:
+    touch(tmp_path / "day" / "a.tif")
+    hot = hot_after_a_scan(tmp_path)
+    (tmp_path / "day" / "a.tif").unlink()
+    (tmp_path / "day").rmdir()
+    assert names(hot.walk(str(tmp_path), Rules(Folder()))) == set()
 
 
 @pytest.mark.parametrize("kind", ["nfs4", "cifs", "fuse.sshfs", "fuse", "9p", "SMB3"])

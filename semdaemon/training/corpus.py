@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from semdaemon.errors import SemdaemonError
+
 Image = npt.NDArray[np.float32]
 
 SOFT_CUTOFF = 0.2
@@ -79,8 +81,8 @@ def load_corpus(folder: str | Path, *, validation_fraction: float = 0.15, seed: 
 
     Raises
     ------
-    ValueError
-        Where the folder holds no image.
+    SemdaemonError
+        ``no_training_frames`` where the folder holds no image, ``unreadable_frame`` where one is broken.
     """
     return _split(load_frames(folder), validation_fraction, seed)
 
@@ -102,30 +104,45 @@ def load_frames(folder: str | Path, *, bin_soft: bool = True) -> list[CorpusFram
 
     Raises
     ------
-    ValueError
-        Where the folder holds no image.
+    SemdaemonError
+        ``no_training_frames`` where the folder holds no image, ``unreadable_frame`` where one is broken.
     """
     folder = Path(folder)
     index = next((p / "index.csv" for p in (folder, folder.parent) if (p / "index.csv").exists()), None)
     listed = _unindexed(folder) if index is None else _indexed(folder, index)
     if not listed:
-        raise ValueError(f"{folder} holds no image (TIFF, PNG, JPEG or BMP)")
+        raise SemdaemonError(
+            "no_training_frames",
+            f"{folder} holds no image (TIFF, PNG, JPEG or BMP).",
+            remedy="Give a folder of sharp grey frames.",
+        )
     return [_frame(path, group, cutoff, bin_soft) for path, group, cutoff in listed]
 
 
 def read_grey(path: str | Path) -> Image:
     """Any grey image as (h, w) float32 in [0, 1]; integers by their full range, floats by their own."""
-    path = Path(path)
+    try:
+        return _to_unit(_read(Path(path)))
+    except (OSError, ValueError) as error:
+        raise SemdaemonError(
+            "unreadable_frame",
+            f"{path} cannot be read as a grey image: {error}",
+            remedy="Take the file out of the folder, or save it as 8 or 16-bit grey TIFF or PNG.",
+        ) from error
+
+
+def _read(path: Path) -> npt.NDArray[Any]:
     if path.suffix.lower() in {".tif", ".tiff"}:
         import tifffile
 
-        raw = np.asarray(tifffile.imread(path))
-    else:
-        from PIL import Image as PillowImage
+        try:
+            return np.asarray(tifffile.imread(path))
+        except tifffile.TiffFileError as error:
+            raise ValueError(str(error)) from error
+    from PIL import Image as PillowImage
 
-        with PillowImage.open(path) as picture:
-            raw = np.asarray(picture.convert("L") if picture.mode in {"P", "1", "LA", "RGBA"} else picture)
-    return _to_unit(raw)
+    with PillowImage.open(path) as picture:
+        return np.asarray(picture.convert("L") if picture.mode in {"P", "1", "LA", "RGBA"} else picture)
 
 
 def bin2(pixels: Image) -> Image:

@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from semdaemon.errors import SemdaemonError
 from semdaemon.refocus import networks
 from semdaemon.refocus.allocator import keep_big_blocks
 from semdaemon.training import checkpoint
@@ -89,7 +90,11 @@ class Trainer:
             return False
         header = checkpoint.read_header(self.path)
         if header["spec"] != self.plan.spec.as_dict():
-            raise ValueError(f"{self.path} holds another network ({header['spec']}); give another --out")
+            raise SemdaemonError(
+                "another_network",
+                f"{self.path} holds a training of another network ({header['spec']}).",
+                remedy="Give another --out.",
+            )
         checkpoint.restore(self.path, self.net, self.average, self.optimiser)
         self.progress = checkpoint.Progress(**header["progress"])
         self.rng.bit_generator.state = header["rng"]

@@ -7,6 +7,7 @@ import pytest
 import tifffile
 from PIL import Image
 
+from semdaemon.errors import SemdaemonError
 from semdaemon.training.corpus import Corpus, CorpusFrame, bin2, load_corpus, load_frames, read_grey
 
 
@@ -74,8 +75,16 @@ def test_grey_stored_as_colour_is_read_as_grey(tmp_path: Path) -> None:
 
 
 def test_an_empty_folder_says_what_it_wants(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="holds no image"):
+    with pytest.raises(SemdaemonError, match="holds no image"):
         load_corpus(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.tif"])
+def test_a_broken_frame_is_named(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"no image")
+    with pytest.raises(SemdaemonError, match=name) as caught:
+        load_corpus(tmp_path)
+    assert caught.value.code == "unreadable_frame"
 
 
 def test_crops_have_their_size_even_from_small_frames() -> None:

@@ -11,6 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
+from semdaemon.errors import SemdaemonError
 from semdaemon.refocus.networks import NetworkSpec
 from semdaemon.training import checkpoint, degrade, loop
 from semdaemon.training.corpus import load_corpus
@@ -91,7 +92,7 @@ def test_a_log_of_the_gains_is_kept(frames: Path, tmp_path: Path) -> None:
 def test_another_network_in_the_output_folder_is_not_overwritten(frames: Path, tmp_path: Path) -> None:
     loop.train(plan(frames, tmp_path, 1))
     other = replace(plan(frames, tmp_path, 2), spec=replace(TINY, filters=8))
-    with pytest.raises(ValueError, match="another network"):
+    with pytest.raises(SemdaemonError, match="another network"):
         loop.train(other)
 
 

@@ -22,7 +22,7 @@ from semdaemon.page.changes import Changes
 from semdaemon.page.pictures import Pictures
 from semdaemon.page.server import PageServer
 from semdaemon.pipeline import Pipeline
-from semdaemon.plugs import load_sinks
+from semdaemon.plugs import SOURCE_GROUP, load_plug, load_sinks
 from semdaemon.recent import RecentFrames
 from semdaemon.settings import Settings
 from semdaemon.sources import Sighting, Source
@@ -137,6 +137,8 @@ class Daemon:
         if self.settings.folder.folders:
             excluded = [self.settings.output.folder.expanduser(), self.settings.daemon.state_dir.expanduser()]
             self.sources.append(FolderSource(self.settings.folder, excluded))
+        for name in self.settings.daemon.sources:
+            self.sources.append(load_plug(SOURCE_GROUP, name, "daemon.sources")(self.settings))
         for source in self.sources:
             source.start(self._deliver)
             self._at_stop(f"source {source.name}", source.stop)
@@ -265,6 +267,8 @@ def _plain_health(source: Source) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
         return [_plain(item) for item in value]
     return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)

@@ -19,7 +19,7 @@ from semdaemon.journal import Journal, Row
 from semdaemon.settings import Limits
 
 LONGEST_PX = 1600
-THUMB_PX = 176
+THUMB_PX = 224
 KINDS = ("original", "refocused", "map", "mask", "thumb")
 REFOCUSED_BADGE = "refocused by network"
 MASK_COLOUR = (86, 180, 233)
@@ -96,17 +96,35 @@ class Pictures:
 
 def _draw(row: Row, kind: str, frame: Frame) -> Image.Image | None:
     if kind == "refocused":
-        if row.output is None:
-            return None
-        # The original's contrast, so that a wipe between the two compares like with like.
-        levels = intensity_range(frame.image)
-        pixels = read_output(row.output).refocused
-        return picture.badge(
-            picture.preview(pixels, frame.image_area, LONGEST_PX, levels=levels), "refocused by network"
-        )
-    small = picture.preview(frame.pixels, frame.image_area, LONGEST_PX)
-    if kind == "original":
+        return _refocused(row, frame)
+    if kind == "mask":
+        return None if row.output is None else outline(read_output(row.output).mask)
+    small = picture.preview(frame.pixels, frame.image_area, THUMB_PX if kind == "thumb" else LONGEST_PX)
+    if kind == "original" or (kind == "thumb" and row.focus_blob is None):
         return Image.fromarray(small)
     if row.focus_blob is None:
         return None
-    return overlay(small, FocusMap.from_bytes(row.focus_blob), small.shape[1] / frame.shape[1], legend=False)
+    focus = FocusMap.from_bytes(row.focus_blob)
+    return overlay(small, focus, small.shape[1] / frame.shape[1], legend=False)
+
+
+def _refocused(row: Row, frame: Frame) -> Image.Image | None:
+    if row.output is None:
+        return None
+    # The original's contrast, so that a wipe between the two compares like with like.
+    levels = intensity_range(frame.image)
+    pixels = read_output(row.output).refocused
+    small = picture.preview(pixels, frame.image_area, LONGEST_PX, levels=levels)
+    return picture.badge(small, REFOCUSED_BADGE)
+
+
+def outline(mask: npt.NDArray[np.bool_]) -> Image.Image:
+    """The border of a mask as a transparent picture, two pixels wide, at the size of a preview."""
+    scale = min(1.0, LONGEST_PX / max(mask.shape))
+    size = (max(1, round(mask.shape[1] * scale)), max(1, round(mask.shape[0] * scale)))
+    inside = np.asarray(Image.fromarray(mask).resize(size, Image.Resampling.NEAREST), dtype=bool)
+    padded = np.pad(inside, 2)
+    inner = padded[:-4, 2:-2] & padded[4:, 2:-2] & padded[2:-2, :-4] & padded[2:-2, 4:]
+    colours = np.zeros((*inside.shape, 4), np.uint8)
+    colours[inside & ~inner] = (*MASK_COLOUR, 255)
+    return Image.fromarray(colours)

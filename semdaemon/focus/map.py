@@ -193,7 +193,7 @@ def focus_map(frame: Frame, settings: Focus, scorer: Scorer) -> FocusMap:
     for start in range(0, len(tiles), _BATCH_TILES):
         batch = np.stack([tiles[i] for i in range(start, min(start + _BATCH_TILES, len(tiles)))])
         known[start : start + len(batch)] = [has_signal(tile, extremes) for tile in batch]
-        parts.append(_judge(scorer.estimate(batch.astype(np.float32)), settings))
+        parts.append(judge(scorer.estimate(batch.astype(np.float32)), settings))
     sigma_px, relative_sd, score, verdict = (np.concatenate(column) for column in zip(*parts, strict=True))
     verdict[~known] = UNDECIDED
     relative_sd[~known] = np.nan
@@ -211,8 +211,13 @@ def focus_map(frame: Frame, settings: Focus, scorer: Scorer) -> FocusMap:
     )
 
 
-def _judge(estimate: Estimate, settings: Focus) -> tuple[Array, Array, Array, npt.NDArray[np.uint8]]:
-    """``(sigma_px, relative_sd, score, verdict)`` of a batch."""
+def judge(estimate: Estimate, settings: Focus) -> tuple[Array, Array, Array, npt.NDArray[np.uint8]]:
+    """The verdict rule: ``(sigma_px, relative_sd, score, verdict)`` of n tiles.
+
+    Sharp where the probability of a blur below ``sharp_sigma_px`` reaches ``confidence``, blurred where its
+    complement does, beyond repair where a blur above ``beyond_repair_sigma_px`` is the likelier; undecided
+    otherwise, and wherever the blur's logarithm is known no better than ``max_relative_sd``.
+    """
     sharp = estimate.probability_below(settings.sharp_sigma_px)
     beyond = 1 - estimate.probability_below(settings.beyond_repair_sigma_px)
     decidable = estimate.relative_sd <= settings.max_relative_sd  # False for NaN

@@ -64,8 +64,8 @@ class SigmaScorer:
         """
         if min(tiles.shape[1:]) < _SMALLEST_PX:
             return _unknown(len(tiles))
-        logits = np.concatenate([self._logits(part) for part in _parts(tiles)]) / self._temperature
-        return _estimate(logits, self._levels_px)
+        logits = np.concatenate([self._logits(part) for part in _parts(tiles)])
+        return _estimate(np.asarray(logits / self._temperature, np.float32), self._levels_px)
 
     def _logits(self, tiles: Array) -> Array:
         windows = _windows(tiles)

@@ -93,7 +93,7 @@ def has_signal(tile: Pixels, extremes: tuple[Any, Any]) -> bool:
     if power <= 0 or tile.shape[0] < 3:
         return False
     lags = [float(np.mean(centred[lag:] * centred[:-lag])) / power for lag in (1, 2)]
-    return max(lags) > _NOISE_SDS / tile.size**0.5
+    return bool(max(lags) > _NOISE_SDS / tile.size**0.5)
 
 
 def _cells(length_px: int, tile_px: int) -> int:

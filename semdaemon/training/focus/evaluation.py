@@ -35,6 +35,9 @@ class Tiles:
             chosen &= self.dose == dose
         return chosen
 
+    def chosen(self, which: npt.NDArray[np.bool_]) -> Tiles:
+        return Tiles(self.pixels[which], self.radius_px[which], self.dose[which], self.frame[which])
+
 
 def degraded_tiles(
     frames: Sequence[CorpusFrame],

@@ -32,7 +32,7 @@ def bin_edges_px() -> npt.NDArray[np.float32]:
 def soft_labels(sigma_px: Tensor) -> Tensor:
     """(n,) blur in pixels to (n, BINS) probability of each bin."""
     edges = torch.linspace(np.log(LOWEST_SIGMA_PX), np.log(HIGHEST_SIGMA_PX), BINS + 1)
-    below = torch.special.ndtr((edges[None, :] - sigma_px.log()[:, None]) / _LABEL_SD)
+    below: Tensor = torch.special.ndtr((edges[None, :] - sigma_px.log()[:, None]) / _LABEL_SD)
     below[:, 0], below[:, -1] = 0.0, 1.0
     return below.diff(dim=1)
 

@@ -1,0 +1,69 @@
+"""``semdaemon score`` as a user calls it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from click.testing import CliRunner
+from PIL import Image
+
+from semdaemon.cli.score import command
+from semdaemon.training.degrade import blur, expose, gaussian_kernel, probe_kernel
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("semdaemon.settings.default_settings_path", lambda: tmp_path / "none.toml")
+
+
+@pytest.fixture
+def half_blurred(tmp_path: Path) -> Path:
+    rough = np.random.default_rng(0).standard_normal((256, 512)).astype(np.float32)
+    scene = np.sign(blur(rough, gaussian_kernel(4))) * 0.3 + 0.5
+    scene[:, 256:] = blur(scene, probe_kernel(10))[:, 256:]
+    pixels = expose(scene.astype(np.float32), 200, np.random.default_rng(1)) * 20000
+    path = tmp_path / "half.tif"
+    tifffile.imwrite(path, pixels.clip(0, 65535).astype(np.uint16))
+    return path
+
+
+def test_json_has_rows_by_columns_and_null_where_undecided(half_blurred: Path) -> None:
+    result = CliRunner().invoke(command, [str(half_blurred), "--json"], standalone_mode=False)
+    assert result.return_value == 0
+    (line,) = result.stdout.splitlines()
+    said = json.loads(line)
+    assert said["file"] == str(half_blurred)
+    assert (said["shape"], said["tile_px"], said["image_area"]) == ([256, 512], 128, [0, 0, 256, 512])
+    assert [len(row) for row in said["sigma_px"]] == [4, 4]
+    words = np.array(said["verdict"])
+    assert words.shape == (2, 4)
+    assert (words[:, 3] == "blurred").all()
+    for key in ("sigma_px", "score"):
+        missing = np.array([[value is None for value in row] for row in said[key]])
+        np.testing.assert_array_equal(missing, words == "undecided")
+
+
+def test_a_table_for_people_and_a_picture_of_the_map(half_blurred: Path, tmp_path: Path) -> None:
+    out = tmp_path / "map.png"
+    result = CliRunner().invoke(command, [str(half_blurred), "--map", str(out)], standalone_mode=False)
+    assert "half.tif" in result.stdout
+    assert "beyond repair" in result.stdout
+    with Image.open(out) as picture:
+        assert picture.width == 512
+        assert picture.height > 256
+
+
+def test_a_file_that_cannot_be_read_is_told_and_the_others_are_scored(
+    half_blurred: Path, tmp_path: Path
+) -> None:
+    absent = tmp_path / "absent.tif"
+    result = CliRunner().invoke(command, [str(absent), str(half_blurred), "--json"], standalone_mode=False)
+    assert result.return_value == 1
+    fault, scored = (json.loads(line) for line in result.stdout.splitlines())
+    assert fault["code"] == "not_found"
+    assert fault["remedy"]
+    assert "verdict" in scored

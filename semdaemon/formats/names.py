@@ -110,6 +110,9 @@ def _find_tag(file: BinaryIO, code: int) -> tuple[int, int] | None:
     big = struct.unpack(order + "H", head[2:4])[0] == 43
     start = struct.unpack(order + ("Q" if big else "I"), head[8:16] if big else head[4:8])[0]
     size, inline = (20, 8) if big else (12, 4)
+    end = os.fstat(file.fileno()).st_size
+    if start >= end:
+        return None
     file.seek(start)
     entries = _number(file.read(8 if big else 2), order)
     for _ in range(min(entries, 4096)):
@@ -119,7 +122,7 @@ def _find_tag(file: BinaryIO, code: int) -> tuple[int, int] | None:
         if struct.unpack(order + "H", entry[:2])[0] == code:
             count = _number(entry[4:-inline], order)
             where = file.tell() - inline if count <= inline else _number(entry[-inline:], order)
-            return where, count
+            return (where, count) if where + count <= end else None
     return None
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from importlib.metadata import entry_points
 from typing import Any, Protocol
 
-from semdaemon.errors import SettingsError
+from semdaemon.errors import SemdaemonError, SettingsError
 
 SINK_GROUP = "semdaemon.sinks"
+SOURCE_GROUP = "semdaemon.sources"
 
 
 class Sink(Protocol):
@@ -32,20 +33,38 @@ class Sink(Protocol):
         """The daemon ends."""
 
 
-def load_sinks(names: tuple[str, ...]) -> list[Sink]:
-    """Sinks by their entry point's name.
+def load_plug(group: str, name: str, setting: str) -> Any:
+    """What the entry point ``name`` of a group names.
+
+    Parameters
+    ----------
+    setting
+        Key that named it, for the error's text.
 
     Raises
     ------
     SettingsError
-        ``unknown_sink``.
+        ``unknown_plug`` where nothing of that name is installed.
+    SemdaemonError
+        ``plug_broken`` where it is installed and cannot be imported.
     """
-    found = {point.name: point for point in entry_points(group=SINK_GROUP)}
-    for name in names:
-        if name not in found:
-            raise SettingsError(
-                "unknown_sink",
-                f"daemon.sinks names {name!r}; installed here: {', '.join(sorted(found)) or 'none'}.",
-                remedy="Install the distribution that provides it beside semdaemon, or take the name out.",
-            )
-    return [found[name].load()() for name in names]
+    found = {point.name: point for point in entry_points(group=group)}
+    if name not in found:
+        raise SettingsError(
+            "unknown_plug",
+            f"{setting} names {name!r}; installed of {group}: {', '.join(sorted(found)) or 'none'}.",
+            remedy="Install the distribution that provides it beside semdaemon, or take the name out.",
+        )
+    try:
+        return found[name].load()
+    except (ImportError, AttributeError) as error:
+        raise SemdaemonError(
+            "plug_broken",
+            f"{found[name].value} ({setting} = {name!r}) cannot be imported: {error}.",
+            remedy="Reinstall the distribution that provides it, or take the name out.",
+        ) from error
+
+
+def load_sinks(names: tuple[str, ...]) -> list[Sink]:
+    """Sinks by their entry point's name; raises as `load_plug`."""
+    return [load_plug(SINK_GROUP, name, "daemon.sinks")() for name in names]

@@ -49,6 +49,9 @@ class Daemon(Section):
     sinks: tuple[str, ...] = Field(
         (), description="Entry points of group semdaemon.sinks that get every result."
     )
+    sources: tuple[str, ...] = Field(
+        (), description="Further sources: entry points of group semdaemon.sources."
+    )
     drain_s: float = Field(20.0, ge=0, description="How long a stop waits for work in flight, seconds.")
 
 

@@ -45,7 +45,7 @@ def command(
 
 def require_sources(settings: Settings) -> None:
     """A daemon that watches nothing is a mistake, and so is a folder that was never there."""
-    if not settings.folder.folders:
+    if not settings.folder.folders and not settings.daemon.sources:
         raise SettingsError(
             "no_source",
             "There is nothing to watch: no acquisition folder is set.",

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from importlib.metadata import entry_points
 from typing import Any, cast
 
-from semdaemon.errors import SettingsError
+from semdaemon.plugs import load_plug
 from semdaemon.refocus.engine import Engine, TorchEngine, choose_device
 from semdaemon.refocus.weights import WeightsCard, resolve
 
@@ -17,8 +16,8 @@ def make_engine(refocus: dict[str, Any], worker: dict[str, Any]) -> tuple[Engine
 
     Raises
     ------
-    SettingsError
-        ``unknown_engine``.
+    SemdaemonError
+        ``unknown_plug`` or ``plug_broken``.
     WeightsError, WorkerError
         What loading the weights and choosing the device may raise.
     """
@@ -28,11 +27,4 @@ def make_engine(refocus: dict[str, Any], worker: dict[str, Any]) -> tuple[Engine
     options = {"tile_px": worker["tile_px"], "threads": worker["threads"]}
     if name == "torch":
         return TorchEngine(card, device, **options), card
-    found = {point.name: point for point in entry_points(group=ENGINE_GROUP)}
-    if name not in found:
-        raise SettingsError(
-            "unknown_engine",
-            f"refocus.engine is {name!r}; installed here: {', '.join(sorted({'torch', *found}))}.",
-            remedy="Choose one of these, or install the distribution that provides it beside semdaemon.",
-        )
-    return cast(Engine, found[name].load()(card, device, **options)), card
+    return cast(Engine, load_plug(ENGINE_GROUP, name, "refocus.engine")(card, device, **options)), card

@@ -33,6 +33,7 @@ def _arguments() -> argparse.ArgumentParser:
     evaluate.add_argument("--data", type=Path, required=True, help="folder with train/ and heldout/")
     evaluate.add_argument("--model", type=Path, default=MODEL)
     evaluate.add_argument("--seed", type=int, default=0)
+    evaluate.add_argument("--page", type=Path, help="markdown page whose tables are written anew")
     for command in (train, export, evaluate):
         command.add_argument("--threads", type=int, default=1)
     return parser
@@ -52,9 +53,12 @@ def _export(given: argparse.Namespace) -> None:
 
 
 def _evaluate(given: argparse.Namespace) -> None:
+    from semdaemon.training.focus.page import write_tables
     from semdaemon.training.focus.report import evaluate
 
-    evaluate(given.data, given.model, seed=given.seed)
+    card = evaluate(given.data, given.model, seed=given.seed)
+    if given.page:
+        write_tables(given.page, card)
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ from semdaemon.wire.publisher import Publisher
 from semdaemon.worker import Worker
 
 _IDLE_S = 0.5
-_BUSY_S = 0.03
+_SHORTEST_S = 0.005
 _STALLED_S = 120.0
 _log = structlog.get_logger("semdaemon.daemon")
 
@@ -121,6 +121,7 @@ class Daemon:
         server = PageServer(app, self.settings.page.host, self.settings.page.port)
         server.start()
         self._at_stop("page", server.stop)
+        self._at_stop("open pages", self.changes.close)
         return server
 
     def _start_threads(self) -> None:
@@ -169,9 +170,13 @@ class Daemon:
                 self._count(name, "unexpected", error)
                 worked = False
             if not worked:
-                waiting = self.journal.next_check_at() is not None
-                wake.wait(_BUSY_S if waiting and name == "score" else _IDLE_S)
+                wake.wait(self._pause_s(name))
                 wake.clear()
+
+    def _pause_s(self, name: str) -> float:
+        """Until the next frame is due; at most `_IDLE_S`, for what other processes put into the journal."""
+        due = self.journal.next_check_at() if name == "score" else None
+        return _IDLE_S if due is None else min(max(due - time.time(), _SHORTEST_S), _IDLE_S)
 
     def _count(self, thread: str, code: str, error: Exception) -> None:
         self.metrics.faults.labels(code).inc()

@@ -107,6 +107,7 @@ def _session(model: Path, sha256: str, threads: int) -> onnxruntime.InferenceSes
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.enable_cpu_mem_arena = False  # an arena keeps the largest batch's memory for ever
+    options.log_severity_level = 3  # errors; warnings about other machines' accelerators help nobody
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 

@@ -57,6 +57,7 @@ def export(run: Path, data: Path, model: Path) -> dict[str, Any]:
         "training": {
             "command": "python -m semdaemon.training.focus train --data TRAIN --out RUN",
             "seed": header["seed"],
+            "validation_fraction": header["validation_fraction"],
             "iterations": header["progress"]["iteration"],
             "minutes_on_one_core": round(header["progress"]["elapsed_s"] / 60, 1),
             "learning_rate": header["learning_rate"],

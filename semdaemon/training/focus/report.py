@@ -47,8 +47,11 @@ def evaluate(data: Path, model: Path, *, seed: int = 0) -> dict[str, Any]:
         Folder with ``train/`` and ``heldout/``; both are taken as they stand, soft frames included.
     """
     scorer, card = SigmaScorer(model=model), read_card(model)
-    training = load_corpus(data / "train", seed=int(card["training"]["seed"]))
-    names = {frame.name for frame in training.validation}
+    made = card["training"]
+    split = load_corpus(
+        data / "train", validation_fraction=float(made["validation_fraction"]), seed=int(made["seed"])
+    )
+    names = {frame.name for frame in split.validation}
     card["heldout"] = figures(scorer, frames_as_they_are(data / "heldout"), seed=seed)
     card["validation"] = figures(scorer, frames_as_they_are(data / "train", names), seed=seed)
     card["heldout"]["data"] = sources(data / "heldout")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from semdaemon.focus.sigma import SigmaScorer
+from semdaemon.focus.sigma import SigmaScorer, read_card
 from semdaemon.training.corpus import load_corpus
 from semdaemon.training.degrade import blur, gaussian_kernel
 from semdaemon.training.focus import evaluation
@@ -25,6 +26,8 @@ from semdaemon.training.focus.network import (
     bin_edges_px,
     soft_labels,
 )
+from semdaemon.training.focus.page import BEGIN, END, write_tables
+from semdaemon.training.focus.report import evaluate
 from semdaemon.training.focus.trainer import Plan, Trainer
 
 SMALL = Recipe(patch_px=160, patches=2, states_per_patch=2, tiles_per_state=2)
@@ -104,7 +107,9 @@ def test_a_training_that_was_cut_off_goes_on_as_if_it_had_not_been(folder: Path,
         torch.testing.assert_close(second.average[name], value, msg=name)
 
 
-def test_an_exported_training_scores_as_its_network_does(folder: Path, tmp_path: Path) -> None:
+def test_an_exported_training_scores_and_is_measured_beside_the_classical_measures(
+    folder: Path, tmp_path: Path
+) -> None:
     run = tmp_path / "run"
     trainer = Trainer(Plan(folder, run, recipe=SMALL, iterations=2, validation_fraction=0.34))
     trainer.run()
@@ -114,6 +119,19 @@ def test_an_exported_training_scores_as_its_network_does(folder: Path, tmp_path:
     assert model.stat().st_size == card["bytes"]
     estimate = SigmaScorer(model=model).estimate(np.random.default_rng(0).random((3, 128, 128), np.float32))
     assert np.isfinite(estimate.sigma_px).all()
+
+    data = tmp_path / "data"
+    shutil.copytree(folder, data / "train")
+    shutil.copytree(folder, data / "heldout")
+    page = tmp_path / "page.md"
+    page.write_text(f"before\n{BEGIN}\nstale text\n{END}\nafter\n", encoding="utf-8")
+    write_tables(page, evaluate(data, model))
+    text = page.read_text(encoding="utf-8")
+    assert "| F4n (slow axis) | " in text
+    assert "stale text" not in text
+    assert text.startswith("before\n")
+    assert text.endswith("after\n")
+    assert read_card(model)["heldout"]["frames"] == 3
 
 
 def test_area_under_curve_counts_ties_half() -> None:

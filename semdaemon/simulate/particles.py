@@ -95,7 +95,7 @@ def _layer(shape: Shape, rng: np.random.Generator, zoom: float, tries: int, numb
 
 def _satellite(host: _Sphere, rng: np.random.Generator) -> _Sphere:
     turn, radius = rng.uniform(0, 2 * math.pi), host.radius_px * rng.uniform(0.15, 0.35)
-    reach = host.radius_px * rng.uniform(0.55, 1.0)
+    reach = host.radius_px * rng.uniform(0.75, 1.05)
     return _Sphere(
         host.row + reach * math.sin(turn),
         host.column + reach * math.cos(turn),
@@ -137,6 +137,6 @@ def _lit(
     down, right = (ndimage.map_coordinates(part, at, order=1, mode="wrap") for part in skin)
     relief = (0.25 * np.abs(right) + 0.25 * np.abs(down) - 0.16 * right + 0.2 * down) * np.sqrt(cosine)
     limb = 0.3 * np.minimum(1 / cosine - 1, 2.2) + 0.25 * np.exp(-(((sphere.radius_px - away) / 1.8) ** 2))
-    side = -0.12 * (y - 0.6 * x) / sphere.radius_px
-    dim = (0.3, 0.6, 1.0)[min(int(sphere.level * 2 + 0.01), 2)] * sphere.tone
+    side = -0.16 * (y - 0.6 * x) / sphere.radius_px
+    dim = (0.38, 0.68, 1.0)[min(int(sphere.level * 2 + 0.01), 2)] * sphere.tone
     return np.asarray(dim * (0.34 + limb + side + relief), np.float32)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import Future, wait
 from pathlib import Path
 
 import pytest
@@ -45,3 +46,17 @@ def test_what_goes_wrong_reaches_the_caller(tmp_path: Path) -> None:
     result = CliRunner().invoke(command, [str(tmp_path), *options, *QUICK])
     assert isinstance(result.exception, SemdaemonError)
     assert result.exception.code == "truth_in_folder"
+
+
+def test_ctrl_c_completes_the_frame_at_hand_and_ends_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted_once(runs: list[Future[int]], timeout: float) -> None:
+        if list(tmp_path.glob("*.tif")):
+            raise KeyboardInterrupt
+        wait(runs, timeout=0.01)
+
+    monkeypatch.setattr("semdaemon.cli.simulate.wait", interrupted_once)
+    result = CliRunner().invoke(command, [str(tmp_path), "--write-s", "60", "--size", "128x96"])
+    assert result.exit_code == 0, result.output
+    assert tifffile.imread(tmp_path / "frame_00000.tif").shape == (124, 128)

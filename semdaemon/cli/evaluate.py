@@ -76,6 +76,18 @@ def command(
     click.echo(measure.as_json(rows, conditions) if as_json else measure.as_markdown(rows))
 
 
+def _processor() -> str:
+    import platform
+
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        lines = cpuinfo.read_text(encoding="utf-8").splitlines()
+        named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+        if named:
+            return named[0]
+    return platform.processor() or platform.machine()
+
+
 def _tell(done: int, of: int) -> None:
     click.echo(f"condition {done} of {of}", err=True)
 
@@ -89,7 +101,8 @@ def _into_card(card: WeightsCard, rows: Sequence[Row], conditions: dict[str, Any
 
     raw = json.loads(card.path.with_suffix(".json").read_text(encoding="utf-8"))
     raw["held_out"] = {"conditions": conditions, "rows": [asdict(row) for row in rows]}
-    raw["cost"] = {"s_per_megapixel": round(s_per_megapixel(card), 2), "on": "one CPU thread, float32"}
+    on = f"one thread of {_processor()}, float32, 512 px tiles"
+    raw["cost"] = {"s_per_megapixel": round(s_per_megapixel(card), 2), "on": on}
     write_card(card.path, raw)
 
 

@@ -24,7 +24,7 @@ _TYPES: dict[int, tuple[str, int]] = {
     8: ("i2", 2), 9: ("i4", 4), 10: ("i4", 8), 11: ("f4", 4), 12: ("f8", 8), 13: ("u4", 4),
     16: ("u8", 8), 17: ("i8", 8), 18: ("u8", 8),
 }  # fmt: skip
-_RATIONALS = (5, 10)
+RATIONALS = (5, 10)
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Tag:
         if kind == "S":
             return ()
         values = np.frombuffer(self.raw, np.dtype(self.byteorder + kind))
-        if self.dtype in _RATIONALS:
+        if self.dtype in RATIONALS:
             pairs = values.reshape(-1, 2).tolist()
             return tuple(n / d if d else 0.0 for n, d in pairs)
         return tuple(values.tolist())

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from semdaemon.errors import FrameError
 from semdaemon.formats.disk import read_bytes
-from semdaemon.formats.ifd import PRIVATE, Tag
+from semdaemon.formats.ifd import PRIVATE, RATIONALS, Tag
 from semdaemon.formats.names import PROVENANCE_TAG
 from semdaemon.formats.read import page_tags
 from semdaemon.frame import Frame
@@ -21,7 +22,7 @@ _IFD_TYPES = frozenset({13, 18})
 _ASCII, _UNDEFINED = 2, 7
 _MAX_BYTES = 2**31
 
-TagTuple = tuple[int, int, int, bytes, bool]
+TagTuple = tuple[int, int, int, bytes | tuple[int, ...], bool]
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,9 @@ def is_vendors(tag: Tag) -> bool:
 
 def _as_extratag(tag: Tag) -> TagTuple:
     raw = tag.raw
+    if tag.dtype in RATIONALS:  # which tifffile miscounts as bytes
+        values = struct.unpack(f"{tag.byteorder}{2 * tag.count}{'I' if tag.dtype == 5 else 'i'}", raw)
+        return (tag.code, tag.dtype, tag.count, values, True)
     # tifffile would end a text with NUL; as bytes of no type it stays as it is.
     dtype = _UNDEFINED if tag.dtype == _ASCII and raw[-1:] != b"\0" else tag.dtype
     return (tag.code, dtype, tag.count, raw, True)

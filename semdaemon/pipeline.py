@@ -85,11 +85,11 @@ class Pipeline:
                 mtime_ns=found.mtime_ns,
             )
             return True
-        for frame in found.frames:
-            page_row = (
-                row if frame.page == found.frames[0].page else self.journal.add_page(row.key, frame.page)
-            )
-            if not page_row.final:
+        # Every page has its row before the first is scored: a daemon that is killed in between loses none.
+        first = found.frames[0].page
+        rows = [row if f.page == first else self.journal.add_page(row.key, f.page) for f in found.frames]
+        for page_row, frame in zip(rows, found.frames, strict=True):
+            if page_row.state in ("seen", "held"):
                 self._score(page_row, frame, interrupted=interrupted)
         return True
 
@@ -108,7 +108,7 @@ class Pipeline:
     def _score(self, row: Row, frame: Frame, *, interrupted: bool) -> None:
         fingerprint = self.settings.fingerprint
         twin = self.journal.duplicate_of(frame.content_sha256, fingerprint, frame.page)
-        if twin is not None and twin.key != row.key:
+        if twin is not None and twin.key != row.key and not row.requeues:
             self._skip(row, "duplicate_content", f"the same bytes as frame number {twin.key} ({twin.path})")
             return
         self.journal.settle(row.key, frame, fingerprint)

@@ -96,7 +96,7 @@ function workerPart(worker) {
   const state = worker.state ?? "unknown";
   const level = { degraded: "bad", disabled: "", starting: "warn", stopped: "", idle: "ok", ready: "ok", busy: "ok" }[state] ?? "ok";
   const device = worker.device ? `, ${worker.device}` : "", weights = worker.weights?.name ? `, ${worker.weights.name}` : "";
-  const more = state === "degraded" ? `${worker.last_fault ?? ""} Scores go on; 'semdaemon doctor' checks device and weights.`
+  const more = state === "degraded" ? [worker.last_fault, "Scores go on; 'semdaemon doctor' checks device and weights."].filter(Boolean).join(". ")
     : worker.restarts ? `${worker.restarts} restarts so far` : "";
   return { level, name: "Worker", text: `${state}${device}${weights}`, more, pill: `worker ${state}` };
 }

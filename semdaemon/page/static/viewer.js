@@ -99,6 +99,7 @@ function paint() {
   if (!frame?.shape) return;
   const moved = `translate(${zoom.x}px, ${zoom.y}px) scale(${zoom.factor})`;
   Object.values(pictures).forEach((picture) => { picture.style.transform = moved; });
+  at("badge").hidden = zoom.factor === 1; // the one in the picture has scrolled out of sight
   const near = (fit.width * zoom.factor) / Math.min(1600, frame.shape[1]) > 3;
   [original, refocused].forEach((pane) => pane.classList.toggle("near", near));
   const ratio = window.devicePixelRatio || 1;
@@ -114,7 +115,7 @@ function paint() {
 // Above the data bar, which has a scale of its own.
 function scaleBar(bar, scale) {
   const bottom = frame.focus?.image_area[2] ?? frame.shape[0];
-  bar.style.bottom = `${Math.max(10, fit.height - (bottom * scale + zoom.y) + 10)}px`;
+  bar.style.bottom = `${Math.max(7, fit.height - (bottom * scale + zoom.y) + 7)}px`;
   const size = frame.pixel_size_m?.[1];
   bar.hidden = !size || (bar.parentElement === refocused && shownView() === "wipe");
   if (!size) return;
@@ -215,7 +216,8 @@ function showTip(event) {
   const size = frame.pixel_size_m?.[1];
   const blur = cell.sigma === null ? "blur unknown" : `blur ${cell.sigma.toFixed(2)} px${size ? ` (${metres(cell.sigma * size)})` : ""}`;
   const score = cell.score === null ? "" : `\nprobability to be sharp ${Math.round(cell.score * 100)} %`;
-  tip.textContent = `${words(cell.verdict)}: ${blur}${score}`;
+  const where = frame.has_refocused ? "In the original " : "";
+  tip.textContent = `${where}${words(cell.verdict)}: ${blur}${score}`;
   const bounds = stage.getBoundingClientRect();
   tip.style.left = `${Math.min(event.clientX - bounds.left + 16, bounds.width - 230)}px`;
   tip.style.top = `${Math.min(event.clientY - bounds.top + 16, bounds.height - 60)}px`;

@@ -1,0 +1,72 @@
+"""Golden vectors: messages whose bytes may never change within ``semdaemon-1.0``.
+
+``python tests/unit/wire/golden.py`` writes ``tests/data/wire``; a difference in git changes the format.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from semdaemon.wire.messages import encode, topic_of
+
+FOLDER = Path(__file__).resolve().parents[2] / "data" / "wire"
+EPOCH = "6f9619ff-8b86-4d11-b42d-00c04fc964ff"
+FRAME: dict[str, Any] = {
+    "id": "00112233445566ff",
+    "source": "folder",
+    "uri": "file:///data/run%201/lath_0001.tif",
+    "acquired_at": "2026-03-01T18:00:00+00:00",
+    "shape": [2, 6],
+    "type": "uint16",
+    "pixel_size_m": [5e-09, 5e-09],
+    "image_area": [0, 0, 2, 6],
+    "page": 0,
+}
+JPEG = bytes.fromhex("ffd8ffe000104a46494600010100000100010000ffd9")
+
+
+def messages() -> dict[str, list[bytes]]:
+    """Event to the parts of one message."""
+    return {event: [bytes(part) for part in parts] for event, parts in _encoded()}
+
+
+def _encoded() -> Any:
+    refocused = np.arange(12, dtype="<u2").reshape(2, 6) * 1000
+    mask = np.zeros((2, 6), bool)
+    mask[:, 3:] = True
+    maps = [
+        ("sigma_px", np.array([[0.5, 3.25, np.nan]], "<f4")),
+        ("score", np.array([[0.75, 0.25, np.nan]], "<f4")),
+        ("verdict", np.array([[0, 1, 3]], np.uint8)),
+    ]
+    verdicts = {"0": "sharp", "1": "blurred", "2": "beyond_repair", "3": "undecided"}
+    yield _one("score", {"frame": FRAME, "tile_px": 2, "area": [0, 0, 2, 6], "verdicts": verdicts}, maps)
+    yield _one("preview", {"frame": FRAME}, blobs=[("preview", "image/jpeg", JPEG)])
+    network = {"refocused_by": "network", "weights": {"name": "light", "sha256": "ab" * 32}}
+    yield _one("frame", {"frame": FRAME, **network}, [("refocused", refocused), ("mask", mask)])
+    fault = {"code": "truncated", "message": "lath_0002.tif ends early.", "remedy": "Copy it again."}
+    yield _one("fault", {"frame": {"uri": "file:///data/lath_0002.tif"}, **fault})
+    yield _one("status", {"status": {"frames": {"published": 1}, "worker": {"state": "ready"}}})
+    beat = {"instrument": "sem", "interval_s": 1.0, "sequences": {"sem/score/": 0, "sem/fault/": 0}}
+    yield _one("heartbeat", beat)
+
+
+def _one(event: str, header: dict[str, Any], arrays: Any = (), blobs: Any = ()) -> tuple[str, Any]:
+    first = {"event": event, "epoch": EPOCH, "sequence": 0, "published_at": "2026-03-01T18:00:01.250000Z"}
+    return event, encode(topic_of("sem", event), {**first, **header}, arrays, blobs)
+
+
+def write() -> None:
+    """Write every vector: the parts as hexadecimal, and the header for people."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for event, parts in messages().items():
+        vector = {"parts_hex": [part.hex() for part in parts], "header": json.loads(parts[1])}
+        (FOLDER / f"{event}.json").write_text(json.dumps(vector, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write()

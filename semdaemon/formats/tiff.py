@@ -229,7 +229,8 @@ def _plain(page: TiffPage, data: bytes) -> Pixels | None:
     dtype = np.dtype(f"{page.ifd.byteorder}{page.dtype_name[0]}{int(page.dtype_name[1:]) // 8}")
     pixels = np.frombuffer(data, dtype, math.prod(page.ifd.shape), start).reshape(page.ifd.shape)
     native = pixels.astype(dtype.newbyteorder("="), copy=False)
-    return native if native.flags.aligned else native.copy()
+    # A view keeps the whole file in memory: fine for a file that is one image, not for a page of a stack.
+    return native if native.flags.aligned and 2 * native.nbytes > len(data) else native.copy()
 
 
 def _check_embedded(path: Path, page: TiffPage, data: bytes) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 import numpy as np
@@ -19,6 +19,8 @@ from semdaemon.formats.output import PAGES, Refocused, read_output, same_bits, w
 from semdaemon.formats.read import read_frames
 from semdaemon.frame import Pixels, pixels_sha256
 from semdaemon.settings import Limits
+
+_EVERYTHING = Limits(max_pixels=2**40, max_file_bytes=2**62, min_side_px=1)
 
 
 @dataclass(frozen=True)
@@ -160,7 +162,7 @@ def _original_file(output: Refocused) -> tuple[Pixels | None, Check]:
         if read_bytes(path, 2**63 - 1).sha256 != original.get("sha256"):
             return None, Check(name, False, f"{path} is not the file that was refocused (its sha256 differs)")
         page = int(original.get("page", 0))
-        frame = read_frames(path, limits=Limits(min_side_px=1), only_page=page)[0]
+        frame = read_frames(path, limits=_EVERYTHING, only_page=page)[0]
     except (FrameError, TypeError, ValueError) as error:
         return None, Check(name, False, f"{path}: {getattr(error, 'message', error)}")
     if output.original is not None and pixels_sha256(output.original) != pixels_sha256(frame.pixels):
@@ -172,8 +174,7 @@ def _local_path(uri: str) -> Path | None:
     parts = urlsplit(uri)
     if parts.scheme != "file":
         return None
-    host = f"//{parts.netloc}" if parts.netloc else ""
-    return Path(url2pathname(host + unquote(parts.path)) if host else url2pathname(parts.path))
+    return Path(url2pathname(f"//{parts.netloc}{parts.path}" if parts.netloc else parts.path))
 
 
 def _beside(path: Path, provenance: Mapping[str, Any]) -> Check:

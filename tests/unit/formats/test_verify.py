@@ -192,3 +192,11 @@ def test_pages_of_a_stack_are_verified_against_their_own_page(tmp_path: Path) ->
     frame = read_frames(original, limits=LIMITS)[2]
     written = save(tmp_path / "out" / "a.page0002.refocused.tif", frame, original)
     assert verify(written.path).ok
+
+
+def test_names_with_odd_characters_are_found_again(tmp_path: Path) -> None:
+    original = write_tiff(tmp_path / "a b#1 100%25 µ.tif", picture())
+    (frame,) = read_frames(original, limits=LIMITS)
+    written = save(tmp_path / "out" / "a.refocused.tif", frame, original)
+    details = {check.name: check.detail for check in verify(written.path).checks}
+    assert "agrees" in details["original file"]

@@ -19,7 +19,7 @@ import pytest
 from semdaemon import mounts
 from semdaemon.errors import SemdaemonError
 from semdaemon.frame import Area, Frame, frame_id
-from semdaemon.journal import Journal, find_journal
+from semdaemon.journal import Journal, find_journal, schema
 from semdaemon.journal import database as journal_database
 
 
@@ -445,6 +445,47 @@ def test_a_state_folder_on_a_network_mount_is_refused(
     with pytest.raises(SemdaemonError, match="nfs4") as raised:
         Journal(find_journal(tmp_path))
     assert code_of(raised) == "state_on_network"
+
+
+def test_a_full_disk_refuses_the_step_and_leaves_the_rest_as_it_was(journal: Journal) -> None:
+    key = settled_row(journal)
+    with journal._database.write() as connection:
+        pages = connection.execute("PRAGMA page_count").fetchone()[0]
+        connection.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(SemdaemonError) as raised:
+        journal.scored(key, b"x" * 1_000_000, {}, needs_refocus=True)
+    assert code_of(raised) == "journal_write"
+    assert journal.row(key).state == "settled"
+    with journal._database.write() as connection:
+        connection.execute("PRAGMA max_page_count = 1000000")
+    journal.scored(key, b"x" * 1_000_000, {}, needs_refocus=True)
+    assert len(journal.row(key).focus_blob or b"") == 1_000_000
+
+
+def test_a_journal_of_an_older_version_is_migrated_in_one_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Journal(find_journal(tmp_path)) as journal:
+        published_row(journal)
+
+    def fails(connection: sqlite3.Connection) -> None:
+        connection.execute("ALTER TABLE frames ADD COLUMN colour TEXT")
+        raise sqlite3.OperationalError("power cut")
+
+    monkeypatch.setattr(schema, "VERSION", schema.VERSION + 1)
+    monkeypatch.setitem(schema._MIGRATIONS, schema.VERSION - 1, fails)
+    with pytest.raises(SemdaemonError):
+        Journal(find_journal(tmp_path))
+    with pytest.raises(SemdaemonError) as raised:
+        Journal(find_journal(tmp_path), read_only=True)
+    assert code_of(raised) == "journal_older"
+    seen_versions: list[int] = []
+    monkeypatch.setitem(
+        schema._MIGRATIONS, schema.VERSION - 1, lambda c: seen_versions.append(schema.version_of(c))
+    )
+    with Journal(find_journal(tmp_path)) as journal:
+        assert journal.counts()["published"] == 1
+    assert seen_versions == [schema.VERSION - 1]
 
 
 def test_many_threads_lose_nothing(journal: Journal) -> None:

@@ -26,7 +26,7 @@ def test_every_method_gains_where_there_is_blur_and_noise(scene: evaluate.Scene,
     assert gain > 0.4
 
 
-@pytest.mark.parametrize("name", ["oracle Wiener", "oracle Richardson-Lucy"])
+@pytest.mark.parametrize("name", ["oracle Wiener", "oracle Richardson-Lucy", "oracle total variation"])
 def test_deconvolution_beats_the_best_denoiser_where_there_is_blur(scene: evaluate.Scene, name: str) -> None:
     case = evaluate.degrade_scene(scene, 3, 400, crop_px=96, seed=0)
     assert psnr_db(classical.METHODS[name](case), case.sharp) > psnr_db(
@@ -86,6 +86,6 @@ def test_the_command_writes_table_card_and_strips(tmp_path: Path, scene: evaluat
     result = CliRunner().invoke(command, [*arguments, "--device", "cpu", "--weights", "light"])
     assert result.exit_code == 0, result.output
     said = json.loads(result.stdout)
-    assert len(said["rows"]) == 4 * 6
+    assert len(said["rows"]) == 4 * 7
     assert (tmp_path / "out" / "blobs_R4_N100.png").exists()
     assert "# Model card" in (tmp_path / "out" / "model-card-light.md").read_text()

@@ -76,6 +76,11 @@ class _Connected:
         return self._conversation.healed
 
     @property
+    def silent_s(self) -> float:
+        """How long nothing came, not even a heartbeat; seconds."""
+        return time.monotonic() - self._conversation.heard_at
+
+    @property
     def malformed(self) -> int:
         """Received multiparts that were no messages, and were left."""
         return self._conversation.malformed

@@ -37,7 +37,7 @@ function newest() {
 async function refresh() {
   const [told, status] = await Promise.all([get(`/api/frames?limit=${FRAMES}`), get("/api/status")]);
   frames = told.frames;
-  linked("ok", still ? "still" : "live");
+  linked("ok", still ? "snapshot" : "live");
   showCounts(status);
   showDaemon(status);
   showFaults(frames, choose);
@@ -159,11 +159,22 @@ function soon() {
   }, REST_MS);
 }
 
-function live() {
-  const events = new EventSource("/api/events");
+let events = null;
+
+// A hidden tab hangs up: a browser keeps only six connections to one place, and the others would starve.
+function connect() {
+  events?.close();
+  events = null;
+  if (document.hidden) return;
+  events = new EventSource("/api/events");
   events.addEventListener("changed", soon);
   events.addEventListener("error", lost);
-  setInterval(() => get("/api/status").then((status) => { showCounts(status); showDaemon(status); }).catch(lost), STATUS_MS);
+}
+
+function live() {
+  connect();
+  document.addEventListener("visibilitychange", connect);
+  setInterval(() => document.hidden || get("/api/status").then((status) => { showCounts(status); showDaemon(status); }).catch(lost), STATUS_MS);
 }
 
 onViewChange(pressed);

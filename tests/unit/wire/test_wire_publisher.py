@@ -501,3 +501,19 @@ def test_the_asyncio_subscriber_says_when_nobody_publishes(free_endpoint):
     with pytest.raises(SemdaemonError) as silent:
         asyncio.run(listen())
     assert silent.value.code == "not_ready"
+
+
+def test_one_message_that_cannot_be_sent_does_not_silence_the_others(make_publisher, monkeypatch, caplog):
+    publisher = make_publisher()
+    with _subscriber(publisher) as subscriber:
+        subscriber.ready()
+        monkeypatch.setattr("semdaemon.wire.publisher.encode", lambda *_: 1 / 0)
+        publisher.publish("fault", fault(0))
+        while not publisher.counters["errors"]:
+            time.sleep(0.01)
+        monkeypatch.undo()
+        publisher.publish("fault", fault(1))
+        told = _take(subscriber, 2)
+    assert isinstance(told[0], Gap)
+    assert told[1].header["number"] == 1
+    assert publisher.alive

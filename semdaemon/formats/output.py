@@ -55,6 +55,7 @@ SCHEMA = "semdaemon-provenance-1.0"
 PAGES = ("refocused", "mask", "sigma_px", "original")
 _COMPRESSIONS = {"none": None, "zstd": "zstd", "deflate": "zlib"}
 _LEVELS = {"zstd": 1, "deflate": 6}
+_DM_UNIT, _DM_SCALE = (65003, 65004), (65009, 65010)  # x, y
 _BIG_BYTES = 3_900_000_000
 _MAX_PER_CM = 4e9
 
@@ -268,10 +269,28 @@ def _write_tiff(
                 photometric="miniswhite" if polar else "minisblack",
                 software=_software(),
                 metadata=_ome(name, frame, provenance, scale),
-                extratags=[*inherited.tags, proof] if name == "refocused" else [],
+                extratags=_extratags(name, frame, inherited, scale)
+                + ([proof] if name == "refocused" else []),
                 **_resolution(frame, scale),
                 **_coding(compression, page),
             )
+
+
+def _extratags(name: str, frame: Frame, inherited: Inherited, scale: int) -> list[tuple[Any, ...]]:
+    """The vendor's tags where the page is the vendor's picture, and DigitalMicrograph's scale tags.
+
+    HyperSpy and DigitalMicrograph read the scale from these, not from OME or resolution tags.
+    """
+    tags: list[tuple[Any, ...]] = list(inherited.tags) if name in ("refocused", "original") else []
+    if frame.pixel_size_m is None or any(tag[0] in _DM_SCALE for tag in tags):
+        return tags
+    y, x = (side * scale * 1e9 for side in frame.pixel_size_m)
+    words = [(code, 2, None, b"nm\0", True) for code in _DM_UNIT]
+    return [
+        *tags,
+        *words,
+        *((code, 12, 1, value, True) for code, value in zip(_DM_SCALE, (x, y), strict=True)),
+    ]
 
 
 def _software() -> str:

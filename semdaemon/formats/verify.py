@@ -15,7 +15,8 @@ import numpy as np
 from semdaemon.errors import FrameError, SemdaemonError
 from semdaemon.formats.disk import read_bytes
 from semdaemon.formats.names import json_path, read_provenance
-from semdaemon.formats.output import PAGES, Refocused, read_output, same_bits, weights_sha256
+from semdaemon.formats.output import Refocused, read_output
+from semdaemon.formats.proof import PAGES, same_bits, weights_sha256
 from semdaemon.formats.read import read_frames
 from semdaemon.frame import Pixels, pixels_sha256
 from semdaemon.settings import Limits

@@ -1,6 +1,6 @@
 // The side panels and the top: this frame, its focus, the daemon's health, recent faults.
 
-import { VERDICTS, clock, el, metres, outcome, seconds, standing, verdictBar, words } from "./format.js";
+import { VERDICTS, clock, el, metres, outcome, seconds, standing, verdictBar, visible, words } from "./format.js";
 
 const at = (id) => document.getElementById(id);
 
@@ -89,7 +89,7 @@ export function showDaemon(status) {
   const bad = shown.filter((part) => part.level === "bad");
   const alarm = at("alarm");
   alarm.hidden = !bad.length;
-  alarm.textContent = bad.map((part) => `${part.name}: ${part.text}${part.more ? `. ${part.more}` : ""}`).join("  ·  ");
+  alarm.textContent = visible(bad.map((part) => `${part.name}: ${part.text}${part.more ? `. ${part.more}` : ""}`).join("  ·  "));
 }
 
 function workerPart(worker) {
@@ -125,9 +125,8 @@ function outputPart(status) {
 }
 
 export function showFaults(frames, open) {
-  const failed = frames.filter((frame) => frame.state === "failed").slice(0, 4);
-  if (!failed.length) return at("faults").replaceChildren();
-  at("faults").replaceChildren(el("h2", {}, "Recent faults"), ...failed.map((frame) =>
+  if (!frames.length) return at("faults").replaceChildren();
+  at("faults").replaceChildren(el("h2", {}, "Recent faults"), ...frames.map((frame) =>
     el("button", { type: "button", on: { click: () => open(frame.key) } },
       el("div", { class: "fault" }, el("strong", {}, words(frame.reason)), frame.name, frame.remedy ? el("p", {}, frame.remedy) : null))));
 }

@@ -49,10 +49,21 @@ export function showFrame(next) {
 function setPicture(kind, wanted) {
   const picture = pictures[kind];
   const address = wanted ? `/api/frames/${frame.key}/${kind}?${frame.state}` : null;
-  if (!wanted) picture.removeAttribute("src");
-  else if (picture.getAttribute("src") !== address) picture.src = address;
+  if (picture.dataset.address === (address ?? "")) return;
+  picture.dataset.address = address ?? "";
+  if (wanted) picture.src = address;
+  else picture.removeAttribute("src");
   picture.alt = kind === "mask" || !wanted ? "" : `${frame.name}, ${kind}`;
 }
+
+pictures.original.addEventListener("error", () => {
+  if (!frame) return;
+  pictures.original.removeAttribute("src");
+  const [title, text] = at("empty").children;
+  title.textContent = "The file is not there any more";
+  text.textContent = "What is known of the frame stands at the side.";
+  at("empty").hidden = false;
+});
 
 function sayWhyEmpty() {
   const [title, text] = at("empty").children;

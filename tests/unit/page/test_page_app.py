@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import socket
@@ -24,10 +25,27 @@ from semdaemon.page.server import PageServer
 from semdaemon.settings import Limits
 
 
+class Local:
+    """Asks the application without a socket; the server has tests of its own below."""
+
+    def __init__(self, app):
+        self._app = app
+
+    def get(self, address, **more):
+        return self.request("GET", address, **more)
+
+    def request(self, method, address, **more):
+        async def ask():
+            transport = httpx.ASGITransport(self._app, raise_app_exceptions=False)
+            async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8570") as client:
+                return await client.request(method, address, **more)
+
+        return asyncio.run(ask())
+
+
 @pytest.fixture
-def client(page):
-    with httpx.Client(base_url=page.url, timeout=20) as client:
-        yield client
+def client(world):
+    return Local(world.app())
 
 
 def _image(answer):
@@ -97,6 +115,7 @@ def test_frames_are_listed_newest_first(world, client):
     assert older["verdicts"] == {"sharp": 2, "blurred": 2, "beyond_repair": 1, "undecided": 1}
     assert len(client.get("/api/frames?limit=1").json()["frames"]) == 1
     assert [f["name"] for f in client.get("/api/frames?only=failed").json()["frames"]] == ["b.tif"]
+    assert len(client.get("/api/frames?only=failed,published,seen").json()["frames"]) == 2
 
 
 @pytest.mark.parametrize("query", ["limit=-1", "limit=x", "limit=99999999999", "limit="])
@@ -179,6 +198,16 @@ def test_a_file_that_was_overwritten_is_not_shown_as_the_frame(world, client):
     world.score(key)
     (world.folder / "a.tif").write_bytes((world.folder / "a.tif").read_bytes() + b"x")
     assert client.get(f"/api/frames/{key}/original").status_code == 404
+
+
+def test_an_original_that_was_cleared_away_is_shown_from_the_output(world, client):
+    key = world.add("a.tif")
+    world.refocus(key)
+    before = _image(client.get(f"/api/frames/{key}/original"))
+    (world.folder / "a.tif").unlink()
+    np.testing.assert_array_equal(_image(Local(world.app()).get(f"/api/frames/{key}/original")), before)
+    world.journal.row(key).output.unlink()
+    assert Local(world.app()).get(f"/api/frames/{key}/original").status_code == 404
 
 
 def test_pictures_keep_to_their_budget(world):

@@ -41,6 +41,7 @@ from semdaemon.formats.proof import (
 )
 from semdaemon.formats.vendortags import inherit
 from semdaemon.frame import Area, Frame, Mask, Pixels
+from semdaemon.settings import Limits
 
 __all__ = [
     "PAGES",
@@ -57,6 +58,9 @@ __all__ = [
     "same_bits",
     "write_refocused",
 ]
+
+ANY_SIZE = Limits(max_pixels=2**34, max_file_bytes=2**62, min_side_px=1)
+"""For files that were frames once: what was taken then is not refused now."""
 
 
 class FocusArrays(Protocol):
@@ -244,7 +248,11 @@ def read_output(path: Path) -> Refocused:
 
 
 def _pages_of(path: Path, data: bytes) -> list[Pixels]:
+    found = []
     try:
-        return [tiff.decode(path, page, data) for page in tiff.pages(path, data)]
+        for page in tiff.pages(path, data):
+            tiff.check(path, page, ANY_SIZE, len(data))
+            found.append(tiff.decode(path, page, data))
     except FrameError as error:
         raise SemdaemonError("not_an_output", error.message, remedy=error.remedy) from error
+    return found

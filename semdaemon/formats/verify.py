@@ -15,13 +15,10 @@ import numpy as np
 from semdaemon.errors import FrameError, SemdaemonError
 from semdaemon.formats.disk import read_bytes
 from semdaemon.formats.names import json_path, read_provenance
-from semdaemon.formats.output import Refocused, read_output
+from semdaemon.formats.output import ANY_SIZE, Refocused, read_output
 from semdaemon.formats.proof import PAGES, same_bits, weights_sha256
 from semdaemon.formats.read import read_frames
 from semdaemon.frame import Pixels, pixels_sha256
-from semdaemon.settings import Limits
-
-_EVERYTHING = Limits(max_pixels=2**40, max_file_bytes=2**62, min_side_px=1)
 
 
 @dataclass(frozen=True)
@@ -163,7 +160,7 @@ def _original_file(output: Refocused) -> tuple[Pixels | None, Check]:
         if read_bytes(path, 2**63 - 1).sha256 != original.get("sha256"):
             return None, Check(name, False, f"{path} is not the file that was refocused (its sha256 differs)")
         page = int(original.get("page", 0))
-        frame = read_frames(path, limits=_EVERYTHING, only_page=page)[0]
+        frame = read_frames(path, limits=ANY_SIZE, only_page=page)[0]
     except (FrameError, TypeError, ValueError) as error:
         return None, Check(name, False, f"{path}: {getattr(error, 'message', error)}")
     if output.original is not None and pixels_sha256(output.original) != pixels_sha256(frame.pixels):

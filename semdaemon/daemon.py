@@ -14,6 +14,7 @@ import structlog
 from semdaemon import __version__, systemd
 from semdaemon.errors import SemdaemonError
 from semdaemon.focus import load_scorer
+from semdaemon.formats.names import clean_leftovers
 from semdaemon.journal import Journal, find_journal
 from semdaemon.metrics import Metrics
 from semdaemon.outbound import Outbound
@@ -82,6 +83,8 @@ class Daemon:
         self.journal = Journal(find_journal(settings.daemon.state_dir))
         self._at_stop("journal", self.journal.close)
         recovered = self.journal.recover()
+        if settings.output.folder.is_dir():
+            clean_leftovers(settings.output.folder)
         scorer = load_scorer(settings.focus.scorer, settings.focus)
         self.worker = Worker(settings) if settings.refocus.enabled else None
         if settings.publish.endpoint:
@@ -136,7 +139,7 @@ class Daemon:
 
     def _start_sources(self) -> None:
         if self.settings.folder.folders:
-            excluded = [self.settings.output.folder.expanduser(), self.settings.daemon.state_dir.expanduser()]
+            excluded = [self.settings.output.folder, self.settings.daemon.state_dir]
             self.sources.append(FolderSource(self.settings.folder, excluded))
         for name in self.settings.daemon.sources:
             self.sources.append(load_plug(SOURCE_GROUP, name, "daemon.sources")(self.settings))

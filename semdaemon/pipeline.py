@@ -244,7 +244,7 @@ class Pipeline:
     def _save(
         self, row: Row, frame: Frame, focus: FocusMap, answer: WorkerAnswer, provenance: dict[str, Any]
     ) -> Path:
-        path = claim_output_path(self.settings.output.folder.expanduser(), row.relative, row.page, frame.uri)
+        path = claim_output_path(self.settings.output.folder, row.relative, row.page, frame.uri)
         with self.metrics.stage_seconds.labels("save").time():
             write_refocused(
                 path,

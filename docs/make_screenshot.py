@@ -40,6 +40,16 @@ def take(url: str, size: str) -> Image.Image:
         return Image.open(io.BytesIO(shot.read_bytes())).convert("RGB")
 
 
+def palette(picture: Image.Image) -> Image.Image:
+    """256 colours: the page's own flat ones exactly, the rest spread over what the frames need."""
+    counted = sorted(picture.getcolors(picture.width * picture.height) or [], reverse=True)
+    flat = [colour for _, colour in counted[:64]] + [(grey, grey, grey) for grey in range(0, 256, 4)]
+    spread = picture.quantize(128, Image.Quantize.MAXCOVERAGE).getpalette() or []
+    chosen = Image.new("P", (1, 1))
+    chosen.putpalette([level for colour in flat for level in colour] + spread[: 128 * 3])
+    return chosen
+
+
 def packed(picture: Image.Image) -> bytes:
     """PNG below `LARGEST_BYTES`: fewer colours first, then smaller."""
     scale = 1.0
@@ -47,7 +57,8 @@ def packed(picture: Image.Image) -> bytes:
         size = (round(picture.width * scale), round(picture.height * scale))
         small = picture if scale == 1.0 else picture.resize(size, Image.Resampling.LANCZOS)
         buffer = io.BytesIO()
-        small.quantize(256, dither=Image.Dither.NONE).save(buffer, "PNG", optimize=True)
+        few = small.quantize(palette=palette(small), dither=Image.Dither.NONE)
+        few.save(buffer, "PNG", optimize=True)
         if buffer.tell() < LARGEST_BYTES:
             return buffer.getvalue()
         scale -= 0.05

@@ -185,5 +185,5 @@ function live() {
 
 onViewChange(pressed);
 if (asked.has("follow")) follow = asked.get("follow");
-setView({ view: asked.get("view") ?? "wipe", map: asked.get("map") !== "0", mask: asked.get("mask") !== "0", wipe: Number(asked.get("wipe") ?? 50) });
+setView({ view: asked.get("view") ?? "wipe", map: asked.get("map") !== "0", mask: asked.get("mask") !== "0", ...(asked.has("wipe") ? { wipe: Number(asked.get("wipe")), wipeIsMine: true } : {}) });
 refresh().catch(lost).finally(() => { if (!still) live(); document.body.dataset.loaded = "1"; });

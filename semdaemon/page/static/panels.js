@@ -47,9 +47,9 @@ function why(frame) {
 
 function madeByNetwork(frame) {
   const weights = frame.summary?.weights;
-  const name = weights?.name ? ` (${weights.name}` + (weights.sha256 ? `, sha256 ${weights.sha256.slice(0, 12)})` : ")") : "";
+  const name = weights?.name ? `: ${weights.name}` + (weights.sha256 ? `, sha256 ${weights.sha256.slice(0, 12)}` : "") : "";
   const took = frame.summary?.seconds ? ` It took ${seconds(frame.summary.seconds)}.` : "";
-  return el("p", { class: "note" }, `A network made the pixels inside the blue border (the mask)${name}. Outside it every pixel is the original's.${took}`);
+  return el("p", { class: "note" }, `A network made the pixels inside the blue border${name}. Outside this mask every pixel is the original's.${took}`);
 }
 
 export function showFocus(frame) {

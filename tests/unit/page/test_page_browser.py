@@ -47,7 +47,7 @@ def test_a_refocused_frame_is_shown_wiped_with_its_map_badge_and_facts(world, pa
     browser.until("document.querySelector('#img-refocused').naturalWidth > 0")
     assert _text(browser, "#about h3") == "lath_0001.tif"
     assert _text(browser, "#about .chip") == "refocused"
-    assert "network made the pixels inside the blue border (the mask)" in _text(browser, "#about .note")
+    assert "network made the pixels inside the blue border" in _text(browser, "#about .note")
     assert "abababababab" in _text(browser, "#about .note")
     assert "blurred" in _text(browser, "#focus .legend")
     assert _text(browser, "#pane-original .tag") == "original"

@@ -336,7 +336,7 @@ def test_changes_reach_an_open_page_at_once(world, page):
         begin = time.monotonic()
         while next(lines) != "event: changed":
             pass
-        assert time.monotonic() - begin < 2
+        assert time.monotonic() - begin < 5  # sooner than the next sign of life
 
 
 def test_the_server_stops_promptly_though_pages_are_open(world):
@@ -345,7 +345,7 @@ def test_the_server_stops_promptly_though_pages_are_open(world):
         assert next(events.iter_lines()) == "event: changed"
         begin = time.monotonic()
         server.stop()
-        assert time.monotonic() - begin < 3
+        assert time.monotonic() - begin < 5
 
 
 def test_a_page_that_went_away_is_forgotten(world, page):

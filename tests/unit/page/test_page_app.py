@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import os
 import socket
 import threading
 import time
@@ -232,6 +233,7 @@ def test_the_outline_of_a_mask_is_its_border():
     assert np.asarray(outline(np.ones((3000, 100), bool))).shape[0] == 1600
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows does not allow such names")
 def test_file_names_are_told_as_text_however_odd(world, client):
     name = "<img src=x onerror=alert(1)>\u202e';--.tif"
     world.fail(world.add(name), f"{name} is broken")

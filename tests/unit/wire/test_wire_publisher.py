@@ -218,7 +218,7 @@ def test_publish_after_close_and_without_sockets_is_harmless(make_publisher):
 
 def test_close_sends_what_waits(make_publisher):
     publisher = make_publisher(subscriber_messages=5000)
-    with _subscriber(publisher) as subscriber:
+    with _subscriber(publisher, receive_messages=5000) as subscriber:  # one that keeps up
         subscriber.ready()
         for number in range(1000):
             publisher.publish("fault", fault(number))

@@ -111,6 +111,13 @@ def test_messages_lost_on_the_way_are_healed_in_order(make_publisher):
     assert subscriber.healed == 3
 
 
+def _publish_until(heard, publisher):
+    end = time.monotonic() + 20
+    while not heard():
+        assert time.monotonic() < end
+        publisher.publish("fault", fault())
+
+
 def _wait_for_unsubscription(publisher):
     # Three heartbeats later the publisher has read it.
     with zmq.Context() as context, context.socket(zmq.SUB) as probe:
@@ -307,6 +314,8 @@ def test_nobody_there_is_said_plainly(free_endpoint):
 def test_nonsense_requests_are_answered_with_an_error(make_publisher, dealer, request_text, code):
     publisher = make_publisher()
     publisher.publish("fault", fault())
+    while "sem/fault/" not in ask(publisher.control_endpoint, {"request": "status"})["sequences"]:
+        time.sleep(0.01)
     client = dealer(publisher)
     client.send(request_text)
     assert client.poll(5000)
@@ -421,7 +430,7 @@ def test_a_subscriber_that_does_not_read_costs_bounded_memory_and_the_others_sta
         stuck.rcvhwm = 1
         stuck.setsockopt(zmq.SUBSCRIBE, b"")
         stuck.connect(publisher.endpoint)
-        assert stuck.poll(5000)
+        _publish_until(lambda: stuck.poll(20), publisher)
         good.ready()
         told = []
         for number in range(count):

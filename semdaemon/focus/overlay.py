@@ -31,7 +31,7 @@ _WORDS = {code: word.replace("_", " ") for code, word in enumerate(VERDICTS)}
 _FILL = {SHARP: 26, BLURRED: 60, BEYOND_REPAIR: 90, UNDECIDED: 40}
 _DIMMED = 0.45
 _HATCH_PX = 12
-_LOW_SIGMA_PX, _HIGH_SIGMA_PX = 1.0, 14.0
+_LOW_SIGMA_PX, _HIGH_SIGMA_PX = 1.0, 10.0
 
 
 def overlay(

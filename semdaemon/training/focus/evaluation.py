@@ -74,7 +74,7 @@ def area_under_curve(low: Figures, high: Figures) -> float:
 
 
 def areas(tiles: Tiles, blur: Figures) -> dict[str, float | int | None]:
-    """Area under the curve for sharp against each radius: doses pooled, and crossed the hard way.
+    """Area under the curve for sharp against each radius: doses pooled, and crossed both ways.
 
     ``blur`` (n,) rises with blur.
     """
@@ -83,10 +83,11 @@ def areas(tiles: Tiles, blur: Figures) -> dict[str, float | int | None]:
     for radius_px in sorted(set(tiles.radius_px) - {0.0}):
         sharp, blurred = blur[tiles.where(radius_px=0)], blur[tiles.where(radius_px=radius_px)]
         row[f"auc_r{radius_px:g}"] = round(area_under_curve(sharp, blurred), 4)
-        hard = area_under_curve(
-            blur[tiles.where(radius_px=0, dose=low)], blur[tiles.where(radius_px=radius_px, dose=high)]
-        )
-        row[f"auc_r{radius_px:g}_sharp_{low:g}_blurred_{high:g}"] = round(hard, 4)
+        for here, there in ((low, high), (high, low)):
+            sharp = blur[tiles.where(radius_px=0, dose=here)]
+            blurred = blur[tiles.where(radius_px=radius_px, dose=there)]
+            name = f"auc_r{radius_px:g}_sharp_{here:g}_blurred_{there:g}"
+            row[name] = round(area_under_curve(sharp, blurred), 4)
     return row
 
 

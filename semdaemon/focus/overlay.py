@@ -127,7 +127,7 @@ def _mark(draw: ImageDraw.ImageDraw, box: Box, code: int, sigma_px: float) -> No
     fill = _blurred_fill(sigma_px) if code == BLURRED else _FILL[code]
     draw.rectangle((left, top, right - 1, bottom - 1), fill=(*colour, fill))
     if code in (BLURRED, BEYOND_REPAIR):
-        _hatch(draw, box, (*colour, 150), falling=code == BEYOND_REPAIR)
+        _hatch(draw, box, (*colour, 215), falling=code == BEYOND_REPAIR)
     if code == UNDECIDED:
         _dots(draw, box)
 

@@ -47,7 +47,7 @@ def tables(card: dict[str, Any]) -> str:
     return "\n".join(parts)
 
 
-def _auc(table: dict[str, dict[str, float]]) -> str:
+def _auc(table: dict[str, dict[str, float | None]]) -> str:
     lines = [
         "| estimator | R = 2 | R = 3 | R = 5 | R = 3, sharp 10, blurred 200 | R = 3, sharp 200, blurred 10 |",
         "| --- | --- | --- | --- | --- | --- |",
@@ -60,8 +60,9 @@ def _auc(table: dict[str, dict[str, float]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _three(row: dict[str, float]) -> str:
-    return " / ".join(f"{row[key]:.3f}" for key in ("auc_r2", "auc_r3", "auc_r5"))
+def _three(row: dict[str, float | None]) -> str:
+    figures = [row[key] for key in ("auc_r2", "auc_r3", "auc_r5")]
+    return " / ".join("-" if figure is None else f"{figure:.3f}" for figure in figures)
 
 
 def _truth(card: dict[str, Any]) -> dict[str, float]:

@@ -16,6 +16,7 @@ from semdaemon.formats.vendors import (
     jeol,
     micromanager,
     ome,
+    spooled,
     tescan,
     zeiss,
 )
@@ -24,6 +25,7 @@ from semdaemon.formats.vendors.told import Evidence, Told
 Reader = Callable[[Evidence], Told | None]
 
 READERS: dict[str, Reader] = {
+    "spooled": spooled.parse,
     "zeiss": zeiss.parse,
     "fei": fei.parse,
     "tescan": tescan.parse,

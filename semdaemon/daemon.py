@@ -110,7 +110,9 @@ class Daemon:
         _log.info("daemon ready", version=__version__, recovered=recovered, **self.addresses())
 
     def _start_page(self) -> PageServer:
-        pictures = Pictures(self.journal, self.settings.limits, self.settings.page.pictures_bytes)
+        pictures = Pictures(
+            self.journal, self.settings.limits, self.settings.page.pictures_bytes, self.pipeline.read_again
+        )
         app = create_app(
             journal=self.journal,
             pictures=pictures.get,

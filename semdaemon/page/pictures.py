@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -31,10 +32,22 @@ class Pictures:
 
     Kinds: ``original``, ``refocused`` (same grey levels, badge burnt in), ``map``, ``mask`` (transparent but
     for the border of what the network changed), ``thumb``. Any thread may call.
+
+    Parameters
+    ----------
+    read
+        How a row's frame is read again; None reads files (see `semdaemon.sources.reader`).
     """
 
-    def __init__(self, journal: Journal, limits: Limits, budget_bytes: int) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        limits: Limits,
+        budget_bytes: int,
+        read: Callable[[Row], Frame] | None = None,
+    ) -> None:
         self._journal, self._limits, self._budget_bytes = journal, limits, budget_bytes
+        self._read = read or self._read_file
         self._kept: OrderedDict[tuple[int, str, str], Encoded] = OrderedDict()
         self._kept_bytes = 0
         self._lock = threading.Lock()
@@ -90,8 +103,11 @@ class Pictures:
     def _frame(self, row: Row) -> Frame | None:
         if row.shape is None:
             return None
-        frame = read_frames(row.path, source=row.source, limits=self._limits, only_page=row.page)[0]
+        frame = self._read(row)
         return frame if frame.content_sha256 == row.content_sha256 else None
+
+    def _read_file(self, row: Row) -> Frame:
+        return read_frames(row.path, source=row.source, limits=self._limits, only_page=row.page)[0]
 
 
 def _draw(row: Row, kind: str, frame: Frame) -> Image.Image | None:

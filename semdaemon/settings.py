@@ -228,7 +228,8 @@ class Pushed(Section):
             raise ValueError("expected an address such as tcp://127.0.0.1:5572, or '' for none")
         if not self.insecure and not is_local_endpoint(self.endpoint):
             raise ValueError(
-                f"{self.endpoint} can be reached from other machines; keep to 127.0.0.1 or set insecure = true"
+                f"{self.endpoint} can be reached from other machines; "
+                "keep to 127.0.0.1 or set insecure = true"
             )
         return self
 
@@ -238,7 +239,7 @@ class MicroManager(Section):
 
     enabled: bool = Field(False, description="Peek at live mode of the Micro-Manager that runs here.")
     port: int = Field(4827, ge=1, le=65535, description="Micro-Manager's bridge server.")
-    poll_s: float = Field(0.015, gt=0, le=10, description="Pause between looks while live mode runs, seconds.")
+    poll_s: float = Field(0.015, gt=0, le=10, description="Pause between looks in live mode, seconds.")
     idle_poll_s: float = Field(0.25, gt=0, le=10, description="Pause between looks otherwise, seconds.")
     silence_s: float = Field(
         2.0, gt=0, description="The process that talks to Micro-Manager is replaced after this silence, s."

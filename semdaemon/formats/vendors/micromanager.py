@@ -44,7 +44,7 @@ def pixel_size_m(found: Mapping[str, object]) -> tuple[float, float] | None:
 def acquired_at(found: Mapping[str, object]) -> datetime | None:
     """When an image was taken, from its tags."""
     for key in ("ReceivedTime", "Time", "TimeReceivedByCore", "UserData-TimeReceivedByCore"):
-        text = str(found.get(key, ""))
+        text = str(found.get(key, "")).removesuffix(" -")  # the Python writer leaves the zone's place empty
         when = moment([text], ("%Y-%m-%d %H:%M:%S.%f %z", "%Y-%m-%d %H:%M:%S %z")) or iso_moment(text)
         if when is not None:
             return when

@@ -27,6 +27,10 @@ from semdaemon.recent import RecentFrames
 from semdaemon.settings import Settings
 from semdaemon.sources import Sighting, Source
 from semdaemon.sources.folder import FolderSource
+from semdaemon.sources.pushed import PushedSource
+from semdaemon.sources.reader import FrameReader
+from semdaemon.sources.spool import FOLDER as SPOOL_FOLDER
+from semdaemon.sources.spool import Spool, spooled_reader
 from semdaemon.wire.publisher import Publisher
 from semdaemon.worker import Worker
 
@@ -62,6 +66,7 @@ class Daemon:
         self.page: PageServer | None = None
         self.worker: Worker | None = None
         self.sources: list[Source] = []
+        self.spool: Spool | None = None
 
     def __enter__(self) -> Daemon:
         try:
@@ -97,6 +102,7 @@ class Daemon:
             metrics=self.metrics,
             recent=RecentFrames(),
             changed=self._changed,
+            readers=self._readers(),
         )
         # From here on others may ask for the status, and every part that it names is there.
         if self.publisher is not None:
@@ -108,6 +114,11 @@ class Daemon:
         self._start_sources()
         systemd.notify("READY=1")
         _log.info("daemon ready", version=__version__, recovered=recovered, **self.addresses())
+
+    def _readers(self) -> dict[str, FrameReader]:
+        """Who settles and reads the frames of sources that are no plain files."""
+        spooled = spooled_reader(self.settings.limits)
+        return {"pushed": spooled}
 
     def _start_page(self) -> PageServer:
         pictures = Pictures(
@@ -140,11 +151,25 @@ class Daemon:
         if self.settings.folder.folders:
             excluded = [self.settings.output.folder.expanduser(), self.settings.daemon.state_dir.expanduser()]
             self.sources.append(FolderSource(self.settings.folder, excluded))
+        self.sources += self._spooled_sources()
         for name in self.settings.daemon.sources:
             self.sources.append(load_plug(SOURCE_GROUP, name, "daemon.sources")(self.settings))
         for source in self.sources:
             source.start(self._deliver)
             self._at_stop(f"source {source.name}", source.stop)
+
+    def _spooled_sources(self) -> list[Source]:
+        """Sources whose frames exist only in memory, and the spool that makes files of them."""
+        settings = self.settings
+        self.spool = Spool(
+            settings.spool, settings.daemon.state_dir.expanduser() / SPOOL_FOLDER, self.journal
+        )
+        self.spool.start()
+        self._at_stop("spool", self.spool.stop)
+        found: list[Source] = []
+        if settings.pushed.endpoint:
+            found.append(PushedSource(settings.pushed, settings.limits, self.spool))
+        return found
 
     def _deliver(self, sightings: Sequence[Sighting]) -> None:
         new = self.journal.see(sightings)
@@ -193,6 +218,7 @@ class Daemon:
             "page": self.page.url if self.page is not None else "",
             "endpoint": self.publisher.endpoint if self.publisher is not None else "",
             "control": self.publisher.control_endpoint if self.publisher is not None else "",
+            "pushed": next((each.endpoint for each in self.sources if isinstance(each, PushedSource)), ""),
         }
 
     def status(self) -> dict[str, Any]:
@@ -208,6 +234,7 @@ class Daemon:
             "oldest_waiting_s": self.journal.oldest_waiting_s(),
             "worker": {"state": "disabled"} if worker is None else worker.describe(),
             "sources": [_plain_health(source) for source in self.sources],
+            "spool": {} if self.spool is None else self.spool.describe(),
             "output": {"folder": str(self.settings.output.folder), "fault": self.pipeline.output_fault},
             "threads_alive": not self._stalled(),
             "addresses": self.addresses(),

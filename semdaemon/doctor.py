@@ -109,6 +109,7 @@ def _writable(name: str, folder: Path, *, local: bool) -> Finding:
 
 def _ports(settings: Settings) -> Iterator[Finding]:
     wanted = [("publisher", settings.publish.endpoint), ("control", settings.publish.control)]
+    wanted.append(("pushed frames", settings.pushed.endpoint))
     if settings.page.enabled:
         wanted.append(("page", f"tcp://{settings.page.host}:{settings.page.port}"))
     for name, endpoint in wanted:

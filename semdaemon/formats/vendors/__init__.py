@@ -25,7 +25,6 @@ from semdaemon.formats.vendors.told import Evidence, Told
 Reader = Callable[[Evidence], Told | None]
 
 READERS: dict[str, Reader] = {
-    "spooled": spooled.parse,
     "zeiss": zeiss.parse,
     "fei": fei.parse,
     "tescan": tescan.parse,
@@ -33,6 +32,7 @@ READERS: dict[str, Reader] = {
     "jeol": jeol.parse,
     "hitachi": hitachi.parse,
     "micromanager": micromanager.parse,
+    "spooled": spooled.parse,
     "ome": ome.parse,
     "imagej": imagej.parse,
 }

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -27,6 +28,8 @@ from semdaemon.recent import RecentFrames
 from semdaemon.settings import Settings
 from semdaemon.sources import Sighting, Source
 from semdaemon.sources.folder import FolderSource
+from semdaemon.sources.ndtiff import SOURCE as NDTIFF
+from semdaemon.sources.ndtiff import NDTiffSource, StackReader
 from semdaemon.sources.pushed import PushedSource
 from semdaemon.sources.reader import FrameReader
 from semdaemon.sources.spool import FOLDER as SPOOL_FOLDER
@@ -66,6 +69,7 @@ class Daemon:
         self.page: PageServer | None = None
         self.worker: Worker | None = None
         self.sources: list[Source] = []
+        self.stacks = NDTiffSource(settings.ndtiff, self._own_folders())
         self.spool: Spool | None = None
 
     def __enter__(self) -> Daemon:
@@ -118,7 +122,8 @@ class Daemon:
     def _readers(self) -> dict[str, FrameReader]:
         """Who settles and reads the frames of sources that are no plain files."""
         spooled = spooled_reader(self.settings.limits)
-        return {"pushed": spooled}
+        stacks = StackReader(self.settings.ndtiff, self.settings.limits, self.stacks.places)
+        return {"pushed": spooled, NDTIFF: stacks}
 
     def _start_page(self) -> PageServer:
         pictures = Pictures(
@@ -148,15 +153,19 @@ class Daemon:
             thread.start()
 
     def _start_sources(self) -> None:
+        if self.settings.folder.folders or self.settings.ndtiff.folders:
+            self.sources.append(self.stacks)
         if self.settings.folder.folders:
-            excluded = [self.settings.output.folder.expanduser(), self.settings.daemon.state_dir.expanduser()]
-            self.sources.append(FolderSource(self.settings.folder, excluded))
+            self.sources.append(FolderSource(self.settings.folder, self._own_folders(), self.stacks.adopt))
         self.sources += self._spooled_sources()
         for name in self.settings.daemon.sources:
             self.sources.append(load_plug(SOURCE_GROUP, name, "daemon.sources")(self.settings))
         for source in self.sources:
             source.start(self._deliver)
             self._at_stop(f"source {source.name}", source.stop)
+
+    def _own_folders(self) -> list[Path]:
+        return [self.settings.output.folder.expanduser(), self.settings.daemon.state_dir.expanduser()]
 
     def _spooled_sources(self) -> list[Source]:
         """Sources whose frames exist only in memory, and the spool that makes files of them."""

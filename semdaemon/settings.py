@@ -91,14 +91,38 @@ class Folder(Section):
     @field_validator("backlog")
     @classmethod
     def _backlog_is_a_time(cls, value: str) -> str:
-        if value in ("all", "new"):
-            return value
-        from datetime import datetime
+        return _backlog(value)
 
-        moment = datetime.fromisoformat(value)
-        if moment.tzinfo is None:
-            raise ValueError("a time needs its zone, e.g. 2026-03-01T18:00:00Z; or 'all' or 'new'")
+
+def _backlog(value: str) -> str:
+    if value in ("all", "new"):
         return value
+    from datetime import datetime
+
+    moment = datetime.fromisoformat(value)
+    if moment.tzinfo is None:
+        raise ValueError("a time needs its zone, e.g. 2026-03-01T18:00:00Z; or 'all' or 'new'")
+    return value
+
+
+class NDTiff(Section):
+    """NDTiff datasets and Micro-Manager's OME-TIFF stacks, followed while they grow."""
+
+    folders: tuple[Path, ...] = Field(
+        (), description="Datasets, or folders in which datasets appear; never written to."
+    )
+    backlog: Literal["all", "new"] | str = Field(
+        "all", description="Stacks there at start: 'all', 'new' (none), or written since an RFC 3339 time."
+    )
+    poll_s: float = Field(0.02, gt=0, le=60, description="Pause between looks at a growing stack, seconds.")
+    idle_poll_s: float = Field(1.0, gt=0, le=3600, description="The same where nothing comes, seconds.")
+    rescan_s: float = Field(2.0, gt=0, description="Reconciling scan for new stacks, seconds.")
+    give_up_s: float = Field(10.0, ge=0, description="A frame begun and not complete so long is a fault, s.")
+
+    @field_validator("backlog")
+    @classmethod
+    def _backlog_is_a_time(cls, value: str) -> str:
+        return _backlog(value)
 
 
 class Limits(Section):
@@ -290,6 +314,7 @@ class Settings(BaseSettings):
 
     daemon: Daemon = Daemon()
     folder: Folder = Folder()
+    ndtiff: NDTiff = NDTiff()
     limits: Limits = Limits()
     focus: Focus = Focus()
     refocus: Refocus = Refocus()
@@ -315,7 +340,7 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _output_outside_input(self) -> Settings:
         out = self.output.folder.expanduser().resolve()
-        for folder in self.folder.folders:
+        for folder in (*self.folder.folders, *self.ndtiff.folders):
             root = folder.expanduser().resolve()
             if out == root or root in out.parents:
                 raise ValueError(

@@ -23,7 +23,12 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
 @click.option("--output", type=_FOLDER, help="Where refocused frames go.")
 @state_option
 @click.option("--micromanager", type=int, is_flag=False, flag_value=4827, help="Not yet.")
-@click.option("--ndtiff", type=_FOLDER, multiple=True, help="Not yet.")
+@click.option(
+    "--ndtiff",
+    type=_FOLDER,
+    multiple=True,
+    help="NDTiff dataset, or folder in which datasets appear; may be repeated.",
+)
 def command(
     config: Path | None,
     folders: tuple[Path, ...],
@@ -33,10 +38,14 @@ def command(
     ndtiff: tuple[Path, ...],
 ) -> None:
     """Watch acquisition folders, score every frame, refocus what is blurred, publish both."""
-    if micromanager is not None or ndtiff:
-        raise click.UsageError("The Micro-Manager and NDTiff sources are not built yet; use --folder.")
+    if micromanager is not None:
+        raise click.UsageError("The Micro-Manager source is not built yet; use --folder or --ndtiff.")
     settings = settings_from(
-        config, state=state, folder={"folders": folders or None}, output={"folder": output}
+        config,
+        state=state,
+        folder={"folders": folders or None},
+        ndtiff={"folders": ndtiff or None},
+        output={"folder": output},
     )
     require_sources(settings)
     configure_logging(settings.daemon.log_level)
@@ -45,11 +54,11 @@ def command(
 
 def require_sources(settings: Settings) -> None:
     """A daemon that watches nothing is a mistake, and so is a folder that was never there."""
-    if not settings.folder.folders and not settings.daemon.sources:
+    if not (settings.folder.folders or settings.ndtiff.folders or settings.daemon.sources):
         raise SettingsError(
             "no_source",
             "There is nothing to watch: no acquisition folder is set.",
-            remedy="Give one with --folder DIR, or set folder.folders in the settings file.",
+            remedy="Give one with --folder DIR or --ndtiff DIR, or set folder.folders in the settings file.",
         )
 
 

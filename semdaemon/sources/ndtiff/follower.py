@@ -82,8 +82,9 @@ class Follower:
         """These steps of the last look were handed over."""
         for step in steps:
             if step.whole:
-                self._last, self._torn, self.torn_since = step.directory, None, None
-                self._torn_told = False
+                self._last = step.directory
+                if self._torn is not None and self._torn.offset <= step.directory.offset:
+                    self._torn, self.torn_since, self._torn_told = None, None, False
                 self._places.note(self.path, self.frames, step.directory.offset)
                 self.frames += 1
             else:
@@ -99,7 +100,8 @@ class Follower:
         at = self._header.first if self._last is None else self._last.follows
         while len(steps) < FRAMES_A_LOOK:
             found = file.directory(at, self._header.byteorder)
-            if found is None or (self._last is not None and found.offset <= self._last.offset):
+            before = steps[-1].directory if steps else self._last
+            if found is None or (before is not None and found.offset <= before.offset):
                 break
             metadata = file.metadata(found)
             if metadata is None and not self._is_followed(file, found):

@@ -141,6 +141,15 @@ class StackFile:
         follows = struct.unpack_from(byteorder + "I", raw, size)[0]
         return Directory(at, byteorder, entries, follows, raw[:size])
 
+    def numbered(self, header: Header, number: int) -> Directory | None:
+        """The directory of frame ``number`` (from 0), walked to from the start; None where there is none."""
+        found = self.directory(header.first, header.byteorder)
+        for _ in range(number):
+            if found is None or found.follows <= found.offset:
+                return None
+            found = self.directory(found.follows, header.byteorder)
+        return found
+
     def numbers(self, directory: Directory, code: int) -> tuple[int, ...]:
         """An entry's whole numbers; empty where there are none."""
         entry = directory.entries.get(code)

@@ -77,6 +77,25 @@ def read_stack_frame(
     )
 
 
+def read_numbered_frame(path: Path, number: int, limits: Limits) -> Frame | None:
+    """Frame ``number`` of a stack; None where the file is no stack or has no such frame.
+
+    Raises
+    ------
+    FrameError
+        As `read_stack_frame`.
+    OSError
+        The file cannot be read.
+    """
+    with StackFile(path) as file:
+        header = file.header()
+        found = file.numbered(header, number) if header is not None else None
+        if header is None or found is None:
+            return None
+        uri = f"{path.resolve().as_uri()}#frame={number}"
+        return read_stack_frame(file, header, found, number, source="ndtiff", uri=uri, limits=limits)
+
+
 def stamp_ns(found: Mapping[str, object], raw: bytes) -> int:
     """A number that stays with a frame whatever happens to its file: its time, nanoseconds since 1970.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,8 @@ from semdaemon.formats.disk import read_bytes
 from semdaemon.formats.names import json_path, read_provenance
 from semdaemon.formats.output import PAGES, Refocused, read_output, same_bits, weights_sha256
 from semdaemon.formats.read import read_frames
-from semdaemon.frame import Pixels, pixels_sha256
+from semdaemon.formats.stackframe import read_numbered_frame
+from semdaemon.frame import Frame, Pixels, pixels_sha256
 from semdaemon.settings import Limits
 
 _EVERYTHING = Limits(max_pixels=2**40, max_file_bytes=2**62, min_side_px=1)
@@ -168,6 +170,18 @@ def _original_file(output: Refocused) -> tuple[Pixels | None, Check]:
     if output.original is not None and pixels_sha256(output.original) != pixels_sha256(frame.pixels):
         return frame.pixels, Check(name, False, f"the original page differs from {path}")
     return frame.pixels, Check(name, True, f"{path} is unchanged and agrees")
+
+
+def _read_original(path: Path, original: Mapping[str, Any]) -> Frame | None:
+    """The frame in its file; None where that holds something else now."""
+    limits, sha256 = Limits(min_side_px=1), original.get("sha256")
+    in_stack = re.search(r"#frame=(\d+)$", str(original.get("uri")))
+    if in_stack:
+        frame = read_numbered_frame(path, int(in_stack[1]), limits)
+        return frame if frame is not None and frame.content_sha256 == sha256 else None
+    if read_bytes(path, 2**63 - 1).sha256 != sha256:
+        return None
+    return read_frames(path, limits=limits, only_page=int(original.get("page", 0)))[0]
 
 
 def _local_path(uri: str) -> Path | None:

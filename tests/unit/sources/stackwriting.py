@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 FULL_BYTES = 4 * 2**30
+"""What both writers make a file at first; tests take less where the size does not matter."""
 SUMMARY = {"PixelType": "GRAY16", "PixelSize_um": 0.5, "Prefix": "run"}
 
 
@@ -31,7 +32,7 @@ class StackWriter:
         path: Path,
         kind: Literal["ndtiff", "micromanager"] = "ndtiff",
         byteorder: str = "<",
-        full_bytes: int = FULL_BYTES,
+        full_bytes: int = 2**26,
     ) -> None:
         self.path, self.kind, self.order = path, kind, byteorder
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -191,9 +191,8 @@ def test_a_truncated_last_file_tells_its_last_frame_as_torn(writer: StackWriter)
     assert not following.follower.closed
 
 
-def test_the_hole_of_a_sparse_file_is_never_read(
-    writer: StackWriter, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_hole_of_a_sparse_file_is_never_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer = StackWriter(tmp_path / RELATIVE, full_bytes=FULL_BYTES)
     assert writer.path.stat().st_size == FULL_BYTES
     asked: list[int] = []
     read = StackFile.read

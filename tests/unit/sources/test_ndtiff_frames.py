@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tracemalloc
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import tifffile
 from stackwriting import StackWriter, noise, tags_of
 
 from semdaemon.errors import FrameError
+from semdaemon.formats import read_frames
 from semdaemon.formats.stack import StackFile, is_stack
 from semdaemon.formats.stackframe import read_stack_frame, stamp_ns
 from semdaemon.frame import Frame
@@ -148,5 +150,18 @@ def test_a_frames_stamp_is_its_time_or_a_checksum_of_its_metadata() -> None:
     assert stamp_ns({"Time": "2026-03-01 10:00:07 -"}, b"") > 0
     one, other = stamp_ns({}, b'{"a":1}'), stamp_ns({}, b'{"a":2}')
     assert one != other
-    assert 0 < min(one, other)
+    assert min(one, other) > 0
     assert max(one, other) < timedelta(seconds=5).total_seconds() * 1e9
+
+
+def test_a_large_file_with_nothing_in_it_is_refused_without_reading_it(tmp_path: Path) -> None:
+    path = tmp_path / "sparse.tif"
+    with path.open("wb") as file:
+        file.truncate(4 * 2**30)
+    tracemalloc.start()
+    with pytest.raises(FrameError) as caught:
+        read_frames(path, limits=Limits())
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert caught.value.code == "not_an_image"
+    assert peak < 2**20

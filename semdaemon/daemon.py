@@ -15,6 +15,7 @@ import structlog
 from semdaemon import __version__, systemd
 from semdaemon.errors import SemdaemonError
 from semdaemon.focus import load_scorer
+from semdaemon.formats.names import clean_leftovers
 from semdaemon.journal import Journal, find_journal
 from semdaemon.metrics import Metrics
 from semdaemon.outbound import Outbound
@@ -91,6 +92,8 @@ class Daemon:
         self.journal = Journal(find_journal(settings.daemon.state_dir))
         self._at_stop("journal", self.journal.close)
         recovered = self.journal.recover()
+        if settings.output.folder.is_dir():
+            clean_leftovers(settings.output.folder)
         scorer = load_scorer(settings.focus.scorer, settings.focus)
         self.worker = Worker(settings) if settings.refocus.enabled else None
         if settings.publish.endpoint:
@@ -165,13 +168,13 @@ class Daemon:
             self._at_stop(f"source {source.name}", source.stop)
 
     def _own_folders(self) -> list[Path]:
-        return [self.settings.output.folder.expanduser(), self.settings.daemon.state_dir.expanduser()]
+        return [self.settings.output.folder, self.settings.daemon.state_dir]
 
     def _spooled_sources(self) -> list[Source]:
         """Sources whose frames exist only in memory, and the spool that makes files of them."""
         settings = self.settings
         self.spool = Spool(
-            settings.spool, settings.daemon.state_dir.expanduser() / SPOOL_FOLDER, self.journal
+            settings.spool, settings.daemon.state_dir / SPOOL_FOLDER, self.journal
         )
         self.spool.start()
         self._at_stop("spool", self.spool.stop)

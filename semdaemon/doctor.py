@@ -64,7 +64,7 @@ def _folders(settings: Settings) -> Iterator[Finding]:
             "Set folder.folders, or give --folder to 'semdaemon run'.",
         )
     for folder in settings.folder.folders:
-        yield _folder(folder.expanduser())
+        yield _folder(folder)
 
 
 def _folder(folder: Path) -> Finding:
@@ -82,8 +82,8 @@ def _folder(folder: Path) -> Finding:
 
 
 def _places(settings: Settings) -> Iterator[Finding]:
-    yield _writable("state folder", settings.daemon.state_dir.expanduser(), local=True)
-    yield _writable("output folder", settings.output.folder.expanduser(), local=False)
+    yield _writable("state folder", settings.daemon.state_dir, local=True)
+    yield _writable("output folder", settings.output.folder, local=False)
 
 
 def _writable(name: str, folder: Path, *, local: bool) -> Finding:

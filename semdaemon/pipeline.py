@@ -34,7 +34,7 @@ MOST_ATTEMPTS = 3
 
 MOST_WORKER_DEATHS = 2
 
-_OUTPUT_PAUSE_S = 5.0
+_PAUSE_S = 5.0
 _log = structlog.get_logger("semdaemon")
 
 
@@ -56,7 +56,7 @@ class Pipeline:
     readers: Mapping[str, FrameReader] = field(default_factory=dict)
     output_fault: str | None = None
     _deaths: dict[int, int] = field(default_factory=dict)
-    _output_retry_at: float = 0.0
+    _retry_at: float = 0.0
 
     # -- first half: settle, read, score -------------------------------------------------------------------
 
@@ -158,7 +158,7 @@ class Pipeline:
     def restore(self) -> bool:
         """Refocus the next scored frame; False where none waits or refocusing pauses."""
         worker = self.worker
-        if worker is None or not worker.available or time.monotonic() < self._output_retry_at:
+        if worker is None or not worker.available or time.monotonic() < self._retry_at:
             return False
         row = self.journal.next_to_refocus()
         if row is None:
@@ -174,6 +174,11 @@ class Pipeline:
         except WorkerError as error:
             return self._worker_gone(row, error)
         except FrameError as error:
+            if not row.path.is_file() and not _root(row).is_dir():
+                # The share is gone, not the frame: it waits, scored, until the folder is back.
+                self.journal.release(row.key)
+                self._retry_at = time.monotonic() + _PAUSE_S
+                return False
             self._unreadable(row, error)
             return True
         self._refocused(row, frame, answer, interrupted=interrupted)
@@ -241,7 +246,7 @@ class Pipeline:
     def _save(
         self, row: Row, frame: Frame, focus: FocusMap, answer: WorkerAnswer, provenance: dict[str, Any]
     ) -> Path:
-        path = claim_output_path(self.settings.output.folder.expanduser(), row.relative, row.page, frame.uri)
+        path = claim_output_path(self.settings.output.folder, row.relative, row.page, frame.uri)
         with self.metrics.stage_seconds.labels("save").time():
             write_refocused(
                 path,
@@ -270,7 +275,7 @@ class Pipeline:
             )
         self.output_fault = fault
         self.metrics.faults.labels("output_unwritable").inc()
-        self._output_retry_at = time.monotonic() + _OUTPUT_PAUSE_S
+        self._retry_at = time.monotonic() + _PAUSE_S
         self.journal.release(row.key)
         _log.error("output refused", folder=str(self.settings.output.folder), error=str(error))
 
@@ -307,6 +312,11 @@ class Pipeline:
             **facts,
         )
         self.changed()
+
+
+def _root(row: Row) -> Path:
+    """The acquisition folder that a frame was found in."""
+    return row.path.parents[len(row.relative.parts) - 1]
 
 
 def _poison(row: Row) -> FrameError:

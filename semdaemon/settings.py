@@ -10,10 +10,18 @@ import json
 import os
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from semdaemon.errors import SettingsError
@@ -36,6 +44,10 @@ def default_output_dir() -> Path:
     return Path(platformdirs.user_data_dir("semdaemon", appauthor=False)) / "output"
 
 
+HomePath = Annotated[Path, AfterValidator(Path.expanduser)]
+"""A path in which ``~`` is the user's home."""
+
+
 class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
@@ -44,7 +56,7 @@ class Daemon(Section):
     """The service as a whole."""
 
     instrument: str = Field("sem", pattern=r"^[A-Za-z0-9_.-]+$", description="First part of every topic.")
-    state_dir: Path = Field(default_factory=default_state_dir, description="Journal; local disk only.")
+    state_dir: HomePath = Field(default_factory=default_state_dir, description="Journal; local disk only.")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     sinks: tuple[str, ...] = Field(
         (), description="Entry points of group semdaemon.sinks that get every result."
@@ -58,7 +70,7 @@ class Daemon(Section):
 class Folder(Section):
     """The folder source."""
 
-    folders: tuple[Path, ...] = Field((), description="Acquisition folders; never written to.")
+    folders: tuple[HomePath, ...] = Field((), description="Acquisition folders; never written to.")
     recursive: bool = True
     patterns: tuple[str, ...] = Field(
         ("*.tif", "*.tiff", "*.png", "*.bmp", "*.jpg", "*.jpeg"),
@@ -108,7 +120,7 @@ def _backlog(value: str) -> str:
 class NDTiff(Section):
     """NDTiff datasets and Micro-Manager's OME-TIFF stacks, followed while they grow."""
 
-    folders: tuple[Path, ...] = Field(
+    folders: tuple[HomePath, ...] = Field(
         (), description="Datasets, or folders in which datasets appear; never written to."
     )
     backlog: Literal["all", "new"] | str = Field(
@@ -129,7 +141,7 @@ class Limits(Section):
     """What is refused before memory is taken."""
 
     max_pixels: int = Field(400_000_000, gt=0, description="A frame with more pixels is a fault.")
-    max_file_bytes: int = Field(8 * 2**30, gt=0)
+    max_file_bytes: int = Field(2 * 2**30, gt=0, description="A larger file is a fault: it is read whole.")
     min_side_px: int = Field(32, ge=1)
 
 
@@ -185,7 +197,9 @@ class Worker(Section):
 class Output(Section):
     """The files that are written."""
 
-    folder: Path = Field(default_factory=default_output_dir, description="Outside every acquisition folder.")
+    folder: HomePath = Field(
+        default_factory=default_output_dir, description="Outside every acquisition folder."
+    )
     compression: Literal["none", "zstd", "deflate"] = "none"
     keep_original_page: bool = Field(True, description="The untouched original as last page.")
 
@@ -339,9 +353,9 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _output_outside_input(self) -> Settings:
-        out = self.output.folder.expanduser().resolve()
+        out = self.output.folder.resolve()
         for folder in (*self.folder.folders, *self.ndtiff.folders):
-            root = folder.expanduser().resolve()
+            root = folder.resolve()
             if out == root or root in out.parents:
                 raise ValueError(
                     f"output.folder {out} lies inside the acquisition folder {root}; "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -28,6 +29,7 @@ COLOURS = {
     "epoch": "bold yellow",
 }
 QUIET = ("heartbeat",)
+SILENCE_S = 5.0
 
 
 @click.command("listen")
@@ -94,17 +96,31 @@ def _wanted(
     subscriber: Subscriber, count: int | None, timeout_s: float | None, *, everything: bool
 ) -> Iterator[Told]:
     """Messages until there are enough or it is silent too long; heartbeats only where asked for."""
-    told_count, heard = 0, time.monotonic()
+    told_count, heard, warned = 0, time.monotonic(), False
     while count is None or told_count < count:
-        left_s = None if timeout_s is None else timeout_s - (time.monotonic() - heard)
-        told = None if left_s is not None and left_s <= 0 else subscriber.receive(left_s)
-        if told is None:
+        left_s = math.inf if timeout_s is None else timeout_s - (time.monotonic() - heard)
+        if left_s <= 0:
             return
+        told = subscriber.receive(min(left_s, SILENCE_S))
+        if told is None:
+            warned = _warn_of_silence(subscriber, warned=warned)
+            continue
+        warned = False
         if told.event in QUIET and not everything:
             continue
         heard = time.monotonic()
         told_count += 1
         yield told
+
+
+def _warn_of_silence(subscriber: Subscriber, *, warned: bool) -> bool:
+    # Once a silence: heartbeats come every second, so this is not just a quiet night.
+    if not warned and subscriber.epoch and subscriber.silent_s >= SILENCE_S:
+        click.echo(
+            f"nothing heard for {subscriber.silent_s:.0f} s, no heartbeat: has the daemon gone?", err=True
+        )
+        return True
+    return warned
 
 
 def _say_json(told: Told) -> None:

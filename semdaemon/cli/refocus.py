@@ -42,7 +42,7 @@ def command(
         refocus={"everywhere": everywhere or None, "weights": weights},
         worker={"device": device},
     )
-    folder = settings.output.folder.expanduser()
+    folder = settings.output.folder
     scorer = load_scorer(settings.focus.scorer, settings.focus)
     worker = Worker(settings)
     console, failed = Console(stderr=True), 0

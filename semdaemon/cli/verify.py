@@ -36,10 +36,13 @@ def command(outputs: tuple[Path, ...], as_json: bool) -> None:
 
 def _show(found: Verification) -> None:
     word = "[green]holds[/green]" if found.ok else "[red]DOES NOT HOLD[/red]"
-    table = Table(
-        title=f"{escape(str(found.path))}: {word}", title_justify="left", show_header=False, box=None
-    )
+    table = Table(show_header=False, box=None)
+    table.add_column()
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
     for check in found.checks:
-        mark = "[green]ok[/green]" if check.ok else "[red]no[/red]"
+        mark = "[green]ok[/green]" if check.ok else "[red]NO[/red]"
         table.add_row(mark, check.name, escape(check.detail))
-    Console(soft_wrap=True).print(table)
+    console = Console()
+    console.print(f"{escape(str(found.path))}: {word}", soft_wrap=True)
+    console.print(table)

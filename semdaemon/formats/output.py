@@ -7,8 +7,6 @@ It is OME-TIFF with resolution tags as well, so Fiji, napari, HyperSpy and tifff
 from __future__ import annotations
 
 import hashlib
-import json
-import math
 import os
 from collections.abc import Mapping
 from contextlib import suppress
@@ -19,9 +17,9 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from semdaemon import __version__
 from semdaemon.errors import FrameError, SemdaemonError
 from semdaemon.formats import tiff
+from semdaemon.formats.container import write_tiff
 from semdaemon.formats.disk import read_bytes
 from semdaemon.formats.names import (
     PROVENANCE_TAG,
@@ -33,12 +31,22 @@ from semdaemon.formats.names import (
     read_provenance,
     temporary_path,
 )
-from semdaemon.formats.vendortags import Inherited, inherit
-from semdaemon.frame import Area, Frame, Mask, Pixels, pixels_sha256
+from semdaemon.formats.proof import (
+    PAGES,
+    SCHEMA,
+    as_json,
+    provenance_with_hashes,
+    same_bits,
+    weights_sha256,
+)
+from semdaemon.formats.vendortags import inherit
+from semdaemon.frame import Area, Frame, Mask, Pixels
+from semdaemon.settings import Limits
 
 __all__ = [
     "PAGES",
     "PROVENANCE_TAG",
+    "SCHEMA",
     "Refocused",
     "Written",
     "claim_output_path",
@@ -51,12 +59,8 @@ __all__ = [
     "write_refocused",
 ]
 
-SCHEMA = "semdaemon-provenance-1.0"
-PAGES = ("refocused", "mask", "sigma_px", "original")
-_COMPRESSIONS = {"none": None, "zstd": "zstd", "deflate": "zlib"}
-_LEVELS = {"zstd": 1, "deflate": 6}
-_BIG_BYTES = 3_900_000_000
-_MAX_PER_CM = 4e9
+ANY_SIZE = Limits(max_pixels=2**34, max_file_bytes=2**62, min_side_px=1)
+"""For files that were frames once: what was taken then is not refused now."""
 
 
 class FocusArrays(Protocol):
@@ -147,14 +151,14 @@ def write_refocused(
     }
     if keep_original_page:
         pages["original"] = frame.pixels
-    full = _provenance(frame, pages, mask, provenance, inherited, compression)
+    full = provenance_with_hashes(frame, pages, mask, provenance, inherited, compression)
     path.parent.mkdir(parents=True, exist_ok=True)
     clean_leftovers(path.parent, recursive=False)
     with _temporary(path) as temporary, _temporary(json_path(path)) as temporary_json:
-        _write_tiff(temporary, frame, pages, focus, full, inherited, compression)
+        write_tiff(temporary, frame, pages, focus.tile_px, full, inherited, compression)
         sha256, size = _hashed(temporary)
         beside = {**full, "output": {"file": path.name, "sha256": sha256, "bytes": size}}
-        temporary_json.write_bytes(_json(beside, indent=1))
+        temporary_json.write_bytes(as_json(beside, indent=1))
         for one in (temporary, temporary_json):
             _sync(one)
         temporary_json.replace(json_path(path))
@@ -192,148 +196,6 @@ def _check(frame: Frame, refocused: Pixels, mask: Mask, provenance: Mapping[str,
         raise SemdaemonError("outside_area_changed", f"{frame.uri}: the mask reaches into the data bar.")
     if weights_sha256(provenance) is None:
         raise SemdaemonError("provenance_incomplete", f"{frame.uri}: provenance without weights.sha256.")
-
-
-def same_bits(a: Pixels, b: Pixels, *, where: Mask) -> bool:
-    """Whether two images of one dtype agree bit for bit where told (so that -0.0 and 0.0 differ)."""
-    bits = np.dtype(f"u{a.dtype.itemsize}")
-    different = np.ascontiguousarray(a).view(bits) != np.ascontiguousarray(b).view(bits)
-    return not bool((different & where).any())
-
-
-def weights_sha256(provenance: Mapping[str, object]) -> str | None:
-    """The weights' sha256 in a provenance, or None where it is missing or no sha256."""
-    weights = provenance.get("weights")
-    found = weights.get("sha256") if isinstance(weights, Mapping) else None
-    good = isinstance(found, str) and len(found) == 64 and all(c in "0123456789abcdef" for c in found)
-    return str(found) if good else None
-
-
-def _provenance(
-    frame: Frame,
-    pages: Mapping[str, Pixels],
-    mask: Mask,
-    provenance: Mapping[str, object],
-    inherited: Inherited,
-    compression: str,
-) -> dict[str, object]:
-    given = provenance.get("original")
-    original: dict[str, object] = {
-        "uri": frame.uri,
-        "sha256": frame.content_sha256,
-        "frame_id": frame.id,
-        "page": frame.page,
-        "image_area": frame.image_area.as_list(),
-        "vendor": frame.vendor,
-        "metadata": dict(frame.metadata),
-        "pixels_sha256": pixels_sha256(frame.pixels),
-        **(dict(given) if isinstance(given, Mapping) else {}),
-    }
-    return {
-        "schema": SCHEMA,
-        "statement": "Pixels inside the mask were refocused by a network; all others are the original's.",
-        **provenance,
-        "original": original,
-        "pages": {
-            name: {"index": i, "sha256": pixels_sha256(page)} for i, (name, page) in enumerate(pages.items())
-        },
-        "mask_pixels": int(np.count_nonzero(mask)),
-        "compression": compression,
-        "copied_tags": [tag[0] for tag in inherited.tags],
-        "output_warnings": list(inherited.warnings),
-    }
-
-
-def _write_tiff(
-    path: Path,
-    frame: Frame,
-    pages: Mapping[str, Pixels],
-    focus: FocusArrays,
-    provenance: dict[str, object],
-    inherited: Inherited,
-    compression: str,
-) -> None:
-    import tifffile
-
-    total = sum(page.nbytes for page in pages.values())
-    proof = (PROVENANCE_TAG, 1, None, _json(provenance), True)
-    with tifffile.TiffWriter(
-        path, ome=True, byteorder=inherited.byteorder, bigtiff=total > _BIG_BYTES
-    ) as writer:
-        for name, page in pages.items():
-            scale = focus.tile_px if name == "sigma_px" else 1
-            polar = inherited.white_is_zero and name in ("refocused", "original")
-            writer.write(
-                page,
-                photometric="miniswhite" if polar else "minisblack",
-                software=_software(),
-                metadata=_ome(name, frame, provenance, scale),
-                extratags=[*inherited.tags, proof] if name == "refocused" else [],
-                **_resolution(frame, scale),
-                **_coding(compression, page),
-            )
-
-
-def _software() -> str:
-    return f"semdaemon {__version__}"
-
-
-def _coding(compression: str, page: Pixels) -> dict[str, Any]:
-    codec = _COMPRESSIONS[compression]
-    if codec is None:
-        return {"contiguous": False}
-    # A predictor needs rows of more than one pixel; mask and tiny maps gain nothing from it.
-    predictor = page.dtype.kind in "ui" and page.dtype.itemsize > 1 and page.shape[1] > 1
-    return {"compression": codec, "predictor": predictor, "compressionargs": {"level": _LEVELS[compression]}}
-
-
-def _resolution(frame: Frame, scale: int) -> dict[str, Any]:
-    """XResolution and YResolution per centimetre: what ImageJ reads when it opens a file plainly."""
-    if frame.pixel_size_m is None:
-        return {}
-    y, x = (1 / (side * scale * 100) for side in frame.pixel_size_m)
-    if max(x, y) > _MAX_PER_CM or min(x, y) <= 0:
-        return {}
-    return {"resolution": (x, y), "resolutionunit": "CENTIMETER"}
-
-
-def _ome(name: str, frame: Frame, provenance: Mapping[str, object], scale: int) -> dict[str, Any]:
-    words = {
-        "refocused": f"refocused by a network ({_software()}, weights sha256 {weights_sha256(provenance)})",
-        "mask": "255 where refocusing changed pixels, 0 where they are the original's",
-        "sigma_px": "blur of each tile in pixels (equivalent Gaussian), before refocusing",
-        "original": "the original as the microscope wrote it",
-    }
-    found: dict[str, Any] = {
-        "axes": "YX",
-        "Name": name,
-        "Description": f"{words[name]}; original: {frame.uri}",
-    }
-    if frame.acquired_at is not None:
-        found["AcquisitionDate"] = frame.acquired_at.isoformat(timespec="milliseconds")
-    if frame.pixel_size_m is not None:
-        for axis, side in zip("YX", frame.pixel_size_m, strict=True):
-            found |= {f"PhysicalSize{axis}": side * scale * 1e6, f"PhysicalSize{axis}Unit": "µm"}
-    return found
-
-
-def _json(value: Mapping[str, object], indent: int | None = None) -> bytes:
-    return json.dumps(_plain(value), ensure_ascii=False, allow_nan=False, indent=indent).encode()
-
-
-def _plain(value: object) -> object:
-    """JSON types only: what is not finite becomes null, arrays become lists."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(one) for key, one in value.items()}
-    if isinstance(value, np.ndarray | np.generic):
-        return _plain(value.tolist())
-    if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if value is None or isinstance(value, str | int | bool):
-        return value
-    return str(value)
 
 
 def _hashed(path: Path) -> tuple[str, int]:
@@ -386,7 +248,11 @@ def read_output(path: Path) -> Refocused:
 
 
 def _pages_of(path: Path, data: bytes) -> list[Pixels]:
+    found = []
     try:
-        return [tiff.decode(path, page, data) for page in tiff.pages(path, data)]
+        for page in tiff.pages(path, data):
+            tiff.check(path, page, ANY_SIZE, len(data))
+            found.append(tiff.decode(path, page, data))
     except FrameError as error:
         raise SemdaemonError("not_an_output", error.message, remedy=error.remedy) from error
+    return found

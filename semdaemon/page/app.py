@@ -110,7 +110,8 @@ class _Desk:
 
     async def frames(self, request: Request) -> Response:
         limit = _number(request.query_params.get("limit"), 100, MOST_FRAMES)
-        only = request.query_params.get("only")
+        asked = request.query_params.get("only")
+        only = None if asked is None else asked.split(",")
         try:
             rows = await run_in_threadpool(lambda: self._journal.rows(only, limit))
         except SemdaemonError as error:

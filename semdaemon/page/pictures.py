@@ -15,7 +15,7 @@ from semdaemon.focus import FocusMap, picture
 from semdaemon.focus.overlay import overlay
 from semdaemon.formats import read_frames
 from semdaemon.formats.output import read_output
-from semdaemon.frame import Frame, intensity_range
+from semdaemon.frame import Area, Frame, Pixels, intensity_range
 from semdaemon.journal import Journal, Row
 from semdaemon.settings import Limits
 
@@ -89,8 +89,8 @@ class Pictures:
 
     def _render(self, row: Row, kind: str) -> Encoded | None:
         try:
-            frame = self._frame(row)
-            image = None if frame is None else _draw(row, kind, frame)
+            shown = self._original(row)
+            image = None if shown is None else _draw(row, kind, *shown)
         except (SemdaemonError, OSError):
             # The file moved on, or the output was taken away: the page shows that there is none.
             return None
@@ -100,37 +100,44 @@ class Pictures:
             return picture.encode(image, "png"), "image/png"
         return picture.encode(image, "jpeg"), "image/jpeg"
 
-    def _frame(self, row: Row) -> Frame | None:
+    def _original(self, row: Row) -> tuple[Pixels, Area] | None:
+        """Pixels and image area of what was scored: from its file, else from the page kept in the output."""
         if row.shape is None:
             return None
-        frame = self._read(row)
-        return frame if frame.content_sha256 == row.content_sha256 else None
+        try:
+            frame = self._read(row)
+            if frame.content_sha256 == row.content_sha256:
+                return frame.pixels, frame.image_area
+        except SemdaemonError:
+            if row.output is None:
+                raise
+        kept = None if row.output is None else read_output(row.output).original
+        return None if kept is None else (kept, FocusMap.from_bytes(row.focus_blob or b"").area)
 
     def _read_file(self, row: Row) -> Frame:
         return read_frames(row.path, source=row.source, limits=self._limits, only_page=row.page)[0]
 
 
-def _draw(row: Row, kind: str, frame: Frame) -> Image.Image | None:
+def _draw(row: Row, kind: str, original: Pixels, area: Area) -> Image.Image | None:
     if kind == "refocused":
-        return _refocused(row, frame)
+        return _refocused(row, original, area)
     if kind == "mask":
         return None if row.output is None else outline(read_output(row.output).mask)
-    small = picture.preview(frame.pixels, frame.image_area, THUMB_PX if kind == "thumb" else LONGEST_PX)
+    small = picture.preview(original, area, THUMB_PX if kind == "thumb" else LONGEST_PX)
     if kind == "original" or (kind == "thumb" and row.focus_blob is None):
         return Image.fromarray(small)
     if row.focus_blob is None:
         return None
     focus = FocusMap.from_bytes(row.focus_blob)
-    return overlay(small, focus, small.shape[1] / frame.shape[1], legend=False)
+    return overlay(small, focus, small.shape[1] / original.shape[1], legend=False)
 
 
-def _refocused(row: Row, frame: Frame) -> Image.Image | None:
+def _refocused(row: Row, original: Pixels, area: Area) -> Image.Image | None:
     if row.output is None:
         return None
     # The original's contrast, so that a wipe between the two compares like with like.
-    levels = intensity_range(frame.image)
-    pixels = read_output(row.output).refocused
-    small = picture.preview(pixels, frame.image_area, LONGEST_PX, levels=levels)
+    levels = intensity_range(original[area.slices])
+    small = picture.preview(read_output(row.output).refocused, area, LONGEST_PX, levels=levels)
     return picture.badge(small, REFOCUSED_BADGE)
 
 

@@ -18,7 +18,7 @@ ENDPOINT = "tcp://127.0.0.1:5570"
 CONTROL = "tcp://127.0.0.1:5571"
 HEAL_TIMEOUT_S = 5.0
 MAX_PART_BYTES = 4 * 2**30
-RECEIVE_MESSAGES = 1000
+RECEIVE_MESSAGES = 100
 
 T = TypeVar("T")
 Dialogue = Generator[Command, Parts | None, T]
@@ -38,6 +38,7 @@ class _Connected:
         timeout_s: float | None = None,
         *,
         from_start: bool = False,
+        receive_messages: int = RECEIVE_MESSAGES,
     ) -> None:
         self._context = self._context_type()
         self.endpoint = endpoint
@@ -51,7 +52,7 @@ class _Connected:
         for topic in (*topics, self._conversation.nonce):
             self._sub.setsockopt(zmq.SUBSCRIBE, topic.encode())
         try:
-            _connect(self._sub, endpoint)
+            _connect(self._sub, endpoint, receive_messages)
         except SemdaemonError:
             self.close()
             raise
@@ -76,6 +77,11 @@ class _Connected:
         return self._conversation.healed
 
     @property
+    def silent_s(self) -> float:
+        """How long nothing came, not even a heartbeat; seconds."""
+        return time.monotonic() - self._conversation.heard_at
+
+    @property
     def malformed(self) -> int:
         """Received multiparts that were no messages, and were left."""
         return self._conversation.malformed
@@ -83,7 +89,7 @@ class _Connected:
     def _control_socket(self) -> Any:
         if self._control is None:
             self._control = self._context.socket(zmq.DEALER)
-            _connect(self._control, self.control)
+            _connect(self._control, self.control, RECEIVE_MESSAGES)
         return self._control
 
     def _drop_control_socket(self) -> None:
@@ -120,6 +126,9 @@ class Subscriber(_Connected):
         The iteration ends after so long without a message; None waits for ever.
     from_start
         Begin with what the daemon's replay store still has of this run.
+    receive_messages
+        Most messages that wait here to be taken; what comes beyond is healed later, or told as a gap.
+        A hundred full frames of 2048 x 2048 pixels, 16 bit, are 1.3 GB.
 
     Yields
     ------
@@ -242,9 +251,9 @@ class AsyncSubscriber(_Connected):
         return None
 
 
-def _connect(socket: Any, endpoint: str) -> None:
+def _connect(socket: Any, endpoint: str, receive_messages: int) -> None:
     socket.linger = 0
-    socket.rcvhwm = RECEIVE_MESSAGES
+    socket.rcvhwm = receive_messages
     socket.setsockopt(zmq.MAXMSGSIZE, MAX_PART_BYTES)
     socket.ipv6 = "[" in endpoint
     # A machine that vanished without goodbye (power, cable) is noticed and connected to again.

@@ -60,6 +60,7 @@ class Conversation:
         self.stream = Stream(topics, from_start=from_start)
         self.nonce = f"{READY_PREFIX}{uuid.uuid4()}/"
         self.malformed = 0
+        self.heard_at = time.monotonic()
         self.healed = 0
         self._heal = heal
         self._requests = 0
@@ -91,6 +92,7 @@ class Conversation:
         return self._told.popleft()
 
     def _take(self, parts: Parts) -> None:
+        self.heard_at = time.monotonic()
         try:
             self._steps.extend(self.stream.feed(decode(parts)))
         except SemdaemonError as error:

@@ -41,6 +41,7 @@ log = logging.getLogger(__name__)
 BULKY = ("preview", "frame")
 STATUS_EVERY_S = 10.0
 TELL_GAPS_AFTER_S = 0.02
+AFTER_ERROR_S = 0.1
 INBOUND_BYTES = 64 * 1024
 READY_TOPIC_BYTES = 128
 TURN_REQUESTS = 64
@@ -84,6 +85,7 @@ class Publisher:
         self._sent: Counter[str] = Counter()
         self._withheld: Counter[str] = Counter()
         self._requests = 0
+        self._errors = 0
         self._next_beat = self._next_status = 0.0
         self._stop_at: float | None = None
         self._thread: threading.Thread | None = None
@@ -159,6 +161,11 @@ class Publisher:
         self.close()
 
     @property
+    def alive(self) -> bool:
+        """True while its thread runs."""
+        return self._thread is not None and self._thread.is_alive()
+
+    @property
     def counters(self) -> dict[str, Any]:
         """What was sent, shed for want of room, withheld from a congested network, and what waits."""
         return {
@@ -170,6 +177,7 @@ class Publisher:
             "in_flight_bytes": self._flight.in_flight_bytes,
             "replay_bytes": self._store.total_bytes,
             "requests": self._requests,
+            "errors": self._errors,
         }
 
     # -- the thread --
@@ -177,8 +185,6 @@ class Publisher:
     def _run(self) -> None:
         try:
             self._loop()
-        except Exception:  # thread edge: said in the log, the daemon's watchdog sees the silence
-            log.exception("The publisher stopped")
         finally:
             left_s = max(0.0, (self._stop_at or 0.0) - time.monotonic())
             self._context.destroy(linger=int(left_s * 1000))
@@ -191,13 +197,21 @@ class Publisher:
             if readable is not None:
                 poller.register(readable, zmq.POLLIN)
         while not self._finished():
-            self._beat(time.monotonic())
-            wait_s = 0.0 if len(self._outbox) else max(0.0, self._next_beat - time.monotonic())
-            poller.poll(math.ceil(wait_s * 1000))
-            self._hush()
-            self._read_subscriptions()
-            self._read_requests()
-            self._send_some()
+            try:
+                self._turn(poller)
+            except Exception:  # thread edge: one message that cannot be sent must not silence all others
+                self._errors += 1
+                log.exception("The publisher stumbled and goes on")
+                time.sleep(AFTER_ERROR_S)
+
+    def _turn(self, poller: zmq.Poller) -> None:
+        self._beat(time.monotonic())
+        wait_s = 0.0 if len(self._outbox) else max(0.0, self._next_beat - time.monotonic())
+        poller.poll(math.ceil(wait_s * 1000))
+        self._hush()
+        self._read_subscriptions()
+        self._read_requests()
+        self._send_some()
 
     def _finished(self) -> bool:
         if self._stop_at is None:

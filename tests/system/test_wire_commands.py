@@ -11,9 +11,10 @@ import threading
 import numpy as np
 import pytest
 
-from semdaemon.cli.listen import endpoint_pair
+from semdaemon.cli.listen import _wanted, endpoint_pair
 from semdaemon.cli.status import wrong
 from semdaemon.settings import Publish
+from semdaemon.wire.client import Subscriber
 from semdaemon.wire.publisher import Publisher
 
 FRAME = {"id": "0", "source": "folder", "uri": "file:///x/lath%201.tif", "shape": [4, 4], "type": "uint8"}
@@ -122,6 +123,20 @@ def test_listen_waits_for_a_daemon_that_is_not_there_yet():
             speaker.join()
     assert "here [x]" in said
     assert listener.returncode == 0
+
+
+def test_listen_says_once_when_the_daemon_falls_silent(monkeypatch, capsys):
+    monkeypatch.setattr("semdaemon.cli.listen.SILENCE_S", 0.3)
+    settings = Publish(endpoint="tcp://127.0.0.1:*", control="", heartbeat_s=0.1)
+    publisher = Publisher(settings).start()
+    with Subscriber(publisher.endpoint, "", ("sem/fault/",)) as subscriber:
+        subscriber.ready()
+        told = _wanted(subscriber, None, 1.0, everything=True)
+        assert list(told) == []
+        assert capsys.readouterr().err == ""
+        publisher.close()
+        assert list(_wanted(subscriber, None, 1.5, everything=True)) == []
+    assert capsys.readouterr().err.count("has the daemon gone?") == 1
 
 
 def test_status_tells_how_the_daemon_is(publisher):

@@ -23,6 +23,13 @@ export function clock(iso) {
   return iso ? new Date(iso).toLocaleTimeString([], { hour12: false, hour: "2-digit", minute: "2-digit", second: "2-digit" }) : "";
 }
 
+// Characters that hide, or turn the reading direction round ("evil\u202egnp.tif" reads as a picture), shown as codes.
+const HIDDEN = /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
+
+export function visible(text) {
+  return String(text).replace(HIDDEN, (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, "0")}`);
+}
+
 export function el(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
@@ -31,7 +38,8 @@ export function el(tag, attributes = {}, ...children) {
     else if (name === "on") Object.entries(value).forEach(([event, act]) => made.addEventListener(event, act));
     else made.setAttribute(name, value === true ? "" : value);
   }
-  made.append(...children.filter((child) => child !== null && child !== undefined));
+  const shown = children.filter((child) => child !== null && child !== undefined);
+  made.append(...shown.map((child) => (child instanceof Node ? child : visible(child))));
   return made;
 }
 

@@ -1,10 +1,10 @@
 // What is shown and when it is fetched. ?still loads once and stops; ?frame=N&view=wipe&map=0 opens a certain view.
 
 import { showAbout, showCounts, showDaemon, showFaults, showFocus } from "./panels.js";
-import { mark, reveal, showStrip } from "./strip.js";
+import { visible } from "./format.js";
+import { FILTERS, mark, reveal, showStrip } from "./strip.js";
 import { onViewChange, setView, showFrame, view, zoomBy, zoomFit } from "./viewer.js";
 
-const FRAMES = 200;
 const STATUS_MS = 5000;
 const REST_MS = 250;
 
@@ -16,6 +16,7 @@ let chosen = Number(asked.get("frame")) || null;
 let follow = chosen ? null : "newest";
 let filter = "all";
 let shownStamp = "";
+let current = null;
 
 async function get(address) {
   const answer = await fetch(address, { cache: "no-store" });
@@ -35,14 +36,22 @@ function newest() {
 }
 
 async function refresh() {
-  const [told, status] = await Promise.all([get(`/api/frames?limit=${FRAMES}`), get("/api/status")]);
+  const [told, status] = await Promise.all([get(`/api/frames?${FILTERS.all.query}`), get("/api/status")]);
   frames = told.frames;
-  linked("ok", still ? "still" : "live");
+  linked("ok", still ? "snapshot" : "live");
   showCounts(status);
   showDaemon(status);
-  showFaults(frames, choose);
-  strip = showStrip(frames, filter, chosen, choose);
+  const failed = status.frames?.failed ? await get("/api/frames?limit=4&only=failed") : { frames: [] };
+  showFaults(failed.frames, choose);
+  await refreshStrip();
   await show(wanted());
+}
+
+// The newest frames are at hand; other filters reach further back.
+async function refreshStrip() {
+  const asked = filter;
+  const listed = asked === "all" ? frames : (await get(`/api/frames?${FILTERS[asked].query}`)).frames;
+  if (asked === filter) strip = showStrip(listed, filter, chosen, choose);
 }
 
 async function show(key) {
@@ -56,11 +65,12 @@ async function show(key) {
   shownStamp = stamp;
   const frame = await get(`/api/frames/${key}`);
   if (key !== chosen) return;
+  current = frame;
   showFrame(frame);
   showAbout(frame);
   showFocus(frame);
   if (moved) reveal(chosen);
-  document.title = `${frame.name} · semdaemon`;
+  document.title = `${visible(frame.name)} · semdaemon`;
 }
 
 function choose(key) {
@@ -88,15 +98,11 @@ function pressed() {
   const now = view();
   for (const button of document.querySelectorAll("[data-view]")) {
     button.setAttribute("aria-pressed", String(button.dataset.view === now.shown));
-    button.disabled = button.dataset.view !== "original" && !currentHasRefocused();
+    button.disabled = button.dataset.view !== "original" && !current?.has_refocused;
   }
   for (const button of document.querySelectorAll("[data-layer]")) button.setAttribute("aria-pressed", String(now[button.dataset.layer]));
   for (const button of document.querySelectorAll("[data-follow]")) button.setAttribute("aria-pressed", String(button.dataset.follow === follow));
   for (const button of document.querySelectorAll("[data-filter]")) button.setAttribute("aria-pressed", String(button.dataset.filter === filter));
-}
-
-function currentHasRefocused() {
-  return Boolean(frames.find((frame) => frame.key === chosen)?.has_refocused);
 }
 
 const ACTIONS = {
@@ -106,8 +112,8 @@ const ACTIONS = {
   follow: setFollow,
   filter: (value) => {
     filter = value;
-    strip = showStrip(frames, filter, chosen, choose);
     pressed();
+    refreshStrip().catch(lost);
   },
 };
 
@@ -159,14 +165,25 @@ function soon() {
   }, REST_MS);
 }
 
-function live() {
-  const events = new EventSource("/api/events");
+let events = null;
+
+// A hidden tab hangs up: a browser keeps only six connections to one place, and the others would starve.
+function connect() {
+  events?.close();
+  events = null;
+  if (document.hidden) return;
+  events = new EventSource("/api/events");
   events.addEventListener("changed", soon);
   events.addEventListener("error", lost);
-  setInterval(() => get("/api/status").then((status) => { showCounts(status); showDaemon(status); }).catch(lost), STATUS_MS);
+}
+
+function live() {
+  connect();
+  document.addEventListener("visibilitychange", connect);
+  setInterval(() => document.hidden || get("/api/status").then((status) => { showCounts(status); showDaemon(status); }).catch(lost), STATUS_MS);
 }
 
 onViewChange(pressed);
 if (asked.has("follow")) follow = asked.get("follow");
-setView({ view: asked.get("view") ?? "wipe", map: asked.get("map") !== "0", mask: asked.get("mask") !== "0", wipe: Number(asked.get("wipe") ?? 50) });
+setView({ view: asked.get("view") ?? "wipe", map: asked.get("map") !== "0", mask: asked.get("mask") !== "0", ...(asked.has("wipe") ? { wipe: Number(asked.get("wipe")), wipeIsMine: true } : {}) });
 refresh().catch(lost).finally(() => { if (!still) live(); document.body.dataset.loaded = "1"; });

@@ -1,6 +1,6 @@
 // The side panels and the top: this frame, its focus, the daemon's health, recent faults.
 
-import { VERDICTS, clock, el, metres, outcome, seconds, standing, verdictBar, words } from "./format.js";
+import { VERDICTS, clock, el, metres, outcome, seconds, standing, verdictBar, visible, words } from "./format.js";
 
 const at = (id) => document.getElementById(id);
 
@@ -47,9 +47,9 @@ function why(frame) {
 
 function madeByNetwork(frame) {
   const weights = frame.summary?.weights;
-  const name = weights?.name ? ` (${weights.name}` + (weights.sha256 ? `, sha256 ${weights.sha256.slice(0, 12)})` : ")") : "";
+  const name = weights?.name ? `: ${weights.name}` + (weights.sha256 ? `, sha256 ${weights.sha256.slice(0, 12)}` : "") : "";
   const took = frame.summary?.seconds ? ` It took ${seconds(frame.summary.seconds)}.` : "";
-  return el("p", { class: "note" }, `A network made the pixels inside the mask${name}. Outside it every pixel is the original's.${took}`);
+  return el("p", { class: "note" }, `A network made the pixels inside the blue border${name}. Outside this mask every pixel is the original's.${took}`);
 }
 
 export function showFocus(frame) {
@@ -89,7 +89,7 @@ export function showDaemon(status) {
   const bad = shown.filter((part) => part.level === "bad");
   const alarm = at("alarm");
   alarm.hidden = !bad.length;
-  alarm.textContent = bad.map((part) => `${part.name}: ${part.text}${part.more ? `. ${part.more}` : ""}`).join("  ·  ");
+  alarm.textContent = visible(bad.map((part) => `${part.name}: ${part.text}${part.more ? `. ${part.more}` : ""}`).join("  ·  "));
 }
 
 function workerPart(worker) {
@@ -125,9 +125,8 @@ function outputPart(status) {
 }
 
 export function showFaults(frames, open) {
-  const failed = frames.filter((frame) => frame.state === "failed").slice(0, 4);
-  if (!failed.length) return at("faults").replaceChildren();
-  at("faults").replaceChildren(el("h2", {}, "Recent faults"), ...failed.map((frame) =>
+  if (!frames.length) return at("faults").replaceChildren();
+  at("faults").replaceChildren(el("h2", {}, "Recent faults"), ...frames.map((frame) =>
     el("button", { type: "button", on: { click: () => open(frame.key) } },
       el("div", { class: "fault" }, el("strong", {}, words(frame.reason)), frame.name, frame.remedy ? el("p", {}, frame.remedy) : null))));
 }

@@ -1,19 +1,20 @@
 // The strip of frames, newest first.
 
-import { el, outcome, standing, verdictBar, words } from "./format.js";
+import { el, outcome, standing, verdictBar, visible, words } from "./format.js";
 
 const strip = document.getElementById("strip");
 const made = new Map();
 
-const FILTERS = {
-  all: () => true,
-  refocused: (frame) => frame.has_refocused,
-  waiting: (frame) => standing(frame) === "way",
-  failed: (frame) => frame.state === "failed",
+// What to ask for, and what of it to show.
+export const FILTERS = {
+  all: { query: "limit=200", keep: () => true },
+  refocused: { query: "limit=500&only=published", keep: (frame) => frame.has_refocused },
+  waiting: { query: "limit=200&only=seen,held,settled,scored,refocused", keep: (frame) => standing(frame) === "way" },
+  failed: { query: "limit=200&only=failed", keep: (frame) => frame.state === "failed" },
 };
 
 export function showStrip(frames, filter, chosen, open) {
-  const shown = frames.filter(FILTERS[filter]);
+  const shown = frames.filter(FILTERS[filter].keep);
   const items = shown.map((frame) => item(frame, open));
   for (const key of [...made.keys()]) if (!frames.some((frame) => frame.key === key)) made.delete(key);
   strip.replaceChildren(...(items.length ? items : [el("p", {}, filter === "all" ? "No frames yet." : "No such frames.")]));
@@ -34,7 +35,7 @@ function item(frame, open) {
   const stamp = JSON.stringify(frame);
   const known = made.get(frame.key);
   if (known?.stamp === stamp) return known.node;
-  const button = el("button", { type: "button", title: `${frame.name}\n${outcome(frame)}`, on: { click: () => open(frame.key) } },
+  const button = el("button", { type: "button", title: `${visible(frame.name)}\n${outcome(frame)}`, on: { click: () => open(frame.key) } },
     thumb(frame), verdictBar(frame.verdicts),
     el("span", { class: "name" }, el("bdi", {}, frame.name)),
     el("span", { class: `state ${standing(frame)}` }, el("span", {}, outcome(frame)), blur(frame)));

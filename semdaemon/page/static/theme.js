@@ -8,7 +8,7 @@
     const light = theme === "light" || (theme === "system" && desktop.matches);
     document.documentElement.dataset.theme = light ? "light" : "dark";
     const button = document.getElementById("theme");
-    if (button) button.textContent = theme;
+    if (button) button.textContent = `◐ ${theme}`;
   };
   desktop.addEventListener("change", apply);
   document.addEventListener("DOMContentLoaded", () => {

@@ -14,7 +14,7 @@ let frame = null;
 let fit = { width: 0, height: 0 };
 let zoom = { factor: 1, x: 0, y: 0 };
 let changed = () => {};
-const state = { view: "wipe", map: true, mask: true, wipe: 50 };
+const state = { view: "wipe", map: true, mask: true, wipe: 50, wipeIsMine: false };
 
 export function onViewChange(act) {
   changed = act;
@@ -34,6 +34,7 @@ export function showFrame(next) {
   const other = frame?.key !== next?.key;
   const reshaped = String(frame?.shape) !== String(next?.shape);
   frame = next;
+  if (other && !state.wipeIsMine) state.wipe = throughTheBlurred();
   if (reshaped) zoom = { factor: 1, x: 0, y: 0 };
   if (other) hideTip();
   const has = Boolean(frame?.has_picture);
@@ -49,15 +50,39 @@ export function showFrame(next) {
 function setPicture(kind, wanted) {
   const picture = pictures[kind];
   const address = wanted ? `/api/frames/${frame.key}/${kind}?${frame.state}` : null;
-  if (!wanted) picture.removeAttribute("src");
-  else if (picture.getAttribute("src") !== address) picture.src = address;
+  if (picture.dataset.address === (address ?? "")) return;
+  picture.dataset.address = address ?? "";
+  if (wanted) picture.src = address;
+  else picture.removeAttribute("src");
   picture.alt = kind === "mask" || !wanted ? "" : `${frame.name}, ${kind}`;
 }
+
+pictures.original.addEventListener("error", () => {
+  if (!frame) return;
+  pictures.original.removeAttribute("src");
+  const [title, text] = at("empty").children;
+  title.textContent = "The file is not there any more";
+  text.textContent = "What is known of the frame stands at the side.";
+  at("empty").hidden = false;
+});
 
 function sayWhyEmpty() {
   const [title, text] = at("empty").children;
   title.textContent = frame.state === "failed" ? "This frame could not be read" : "No picture of this frame";
   text.textContent = frame.state === "failed" ? words(frame.reason) : `${frame.state} ${words(frame.reason)}`;
+}
+
+// Where to wipe until somebody chooses: through the middle of what was blurred. Elsewhere both sides are the same,
+// and an untouched half would stand under the words "refocused by network".
+function throughTheBlurred() {
+  if (!frame?.focus) return 50;
+  const [, left, , right] = frame.focus.image_area, cols = frame.focus.verdict[0].length;
+  const blurred = frame.focus.verdict.flatMap((line) => line.flatMap((verdict, col) => (verdict === "blurred" ? [col] : [])));
+  if (!blurred.length) return 50;
+  blurred.sort((a, b) => a - b);
+  const middle = (blurred[(blurred.length - 1) >> 1] + blurred[blurred.length >> 1]) / 2;
+  const centre = left + ((middle + 0.5) * (right - left)) / cols;
+  return Math.max(8, Math.min(92, (100 * centre) / frame.shape[1]));
 }
 
 // What is on screen: a view that needs the refocused frame falls back to the original alone.
@@ -164,7 +189,7 @@ function framePoint(event) {
 let drag = null;
 
 function wipeTo(percent) {
-  setView({ wipe: Math.max(0, Math.min(100, percent)) });
+  setView({ wipe: Math.max(0, Math.min(100, percent)), wipeIsMine: true });
 }
 
 wipe.addEventListener("pointerdown", (event) => {

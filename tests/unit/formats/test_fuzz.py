@@ -12,10 +12,11 @@ import pytest
 import tifffile
 
 from semdaemon.errors import FrameError
-from semdaemon.formats import is_own_output, read_frames, read_metadata
+from semdaemon.formats import is_own_output, read_frames, read_metadata, verify
 from semdaemon.settings import Limits
 
-from .making import picture
+from .making import frame_of, picture
+from .test_output import save
 
 SEEDS = 300
 LIMITS = Limits(max_pixels=4_000_000)
@@ -38,6 +39,7 @@ def _originals(folder: Path) -> list[bytes]:
     tifffile.imwrite(path, picture((64, 64), "uint8"), compression="jpeg")
     found.append(path.read_bytes())
     found.append(imagecodecs.png_encode(pixels))
+    found.append(save(folder / "a.refocused.tif", frame_of(pixels)).path.read_bytes())
     return found
 
 
@@ -72,6 +74,7 @@ def test_mutated_headers_give_only_faults(tmp_path: Path) -> None:
                 code = error.code
             codes[code] = codes.get(code, 0) + 1
         is_own_output(path)
+        verify(path)
         assert time.monotonic() - started < 10, f"seed {seed}"
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()

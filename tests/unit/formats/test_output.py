@@ -96,6 +96,15 @@ def test_other_programs_find_the_physical_scale(tmp_path: Path) -> None:
     assert again.acquired_at == frame.acquired_at
 
 
+def test_hyperspy_and_digital_micrograph_find_their_scale_on_every_page(tmp_path: Path) -> None:
+    written = save(tmp_path / "a.refocused.tif", frame_of(picture(), pixel_size_m=(4e-9, 5e-9)))
+    with tifffile.TiffFile(written.path) as tif:
+        for page, scale in zip(tif.pages, (1, 1, 32, 1), strict=True):
+            assert [page.tags[code].value for code in (65003, 65004)] == ["nm", "nm"]
+            found = [page.tags[code].value for code in (65009, 65010)]
+            assert found == pytest.approx([5 * scale, 4 * scale])
+
+
 @pytest.mark.parametrize("size_m", [None, (1e-13, 1e-13), (1e-4, 1e-4)])
 def test_odd_pixel_sizes(tmp_path: Path, size_m: tuple[float, float] | None) -> None:
     written = save(tmp_path / "a.refocused.tif", frame_of(picture(), pixel_size_m=size_m))

@@ -11,7 +11,7 @@ import pytest
 import tifffile
 
 from semdaemon.errors import FrameError
-from semdaemon.formats import bar_top, read_frames, read_metadata
+from semdaemon.formats import bar_top, read_frames, read_metadata, tail_is_uniform
 from semdaemon.frame import Area, Frame
 
 from .making import LIMITS
@@ -138,6 +138,16 @@ def test_bars_are_found_from_pixels_where_metadata_say_them(vendor_data: Path) -
     for name in ("fei_16bit_data_bar.tif", "fei_quanta.tif", "tescan_16bit.tif"):
         frame = one(vendor_data / name)
         assert bar_top(frame.pixels) == frame.image_area.bottom, name
+
+
+def test_finished_files_do_not_look_preallocated(vendor_data: Path) -> None:
+    for path in sorted(vendor_data.glob("*.tif")):
+        if (
+            "blank" not in path.name
+            and "xml" not in path.name
+            and path.name[:8] not in ("fei_brok", "fei_no_s")
+        ):
+            assert not tail_is_uniform(one(path).pixels), path.name
 
 
 def test_frames_without_a_bar_keep_every_row(sem_data: Path) -> None:

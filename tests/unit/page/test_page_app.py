@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
+import os
 import socket
 import threading
 import time
@@ -24,10 +26,27 @@ from semdaemon.page.server import PageServer
 from semdaemon.settings import Limits
 
 
+class Local:
+    """Asks the application without a socket; the server has tests of its own below."""
+
+    def __init__(self, app):
+        self._app = app
+
+    def get(self, address, **more):
+        return self.request("GET", address, **more)
+
+    def request(self, method, address, **more):
+        async def ask():
+            transport = httpx.ASGITransport(self._app, raise_app_exceptions=False)
+            async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8570") as client:
+                return await client.request(method, address, **more)
+
+        return asyncio.run(ask())
+
+
 @pytest.fixture
-def client(page):
-    with httpx.Client(base_url=page.url, timeout=20) as client:
-        yield client
+def client(world):
+    return Local(world.app())
 
 
 def _image(answer):
@@ -97,6 +116,7 @@ def test_frames_are_listed_newest_first(world, client):
     assert older["verdicts"] == {"sharp": 2, "blurred": 2, "beyond_repair": 1, "undecided": 1}
     assert len(client.get("/api/frames?limit=1").json()["frames"]) == 1
     assert [f["name"] for f in client.get("/api/frames?only=failed").json()["frames"]] == ["b.tif"]
+    assert len(client.get("/api/frames?only=failed,published,seen").json()["frames"]) == 2
 
 
 @pytest.mark.parametrize("query", ["limit=-1", "limit=x", "limit=99999999999", "limit="])
@@ -181,6 +201,16 @@ def test_a_file_that_was_overwritten_is_not_shown_as_the_frame(world, client):
     assert client.get(f"/api/frames/{key}/original").status_code == 404
 
 
+def test_an_original_that_was_cleared_away_is_shown_from_the_output(world, client):
+    key = world.add("a.tif")
+    world.refocus(key)
+    before = _image(client.get(f"/api/frames/{key}/original"))
+    (world.folder / "a.tif").unlink()
+    np.testing.assert_array_equal(_image(Local(world.app()).get(f"/api/frames/{key}/original")), before)
+    world.journal.row(key).output.unlink()
+    assert Local(world.app()).get(f"/api/frames/{key}/original").status_code == 404
+
+
 def test_pictures_keep_to_their_budget(world):
     keys = [world.add(f"{number}.tif") for number in range(4)]
     for key in keys:
@@ -203,6 +233,7 @@ def test_the_outline_of_a_mask_is_its_border():
     assert np.asarray(outline(np.ones((3000, 100), bool))).shape[0] == 1600
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows does not allow such names")
 def test_file_names_are_told_as_text_however_odd(world, client):
     name = "<img src=x onerror=alert(1)>\u202e';--.tif"
     world.fail(world.add(name), f"{name} is broken")
@@ -307,7 +338,7 @@ def test_changes_reach_an_open_page_at_once(world, page):
         begin = time.monotonic()
         while next(lines) != "event: changed":
             pass
-        assert time.monotonic() - begin < 2
+        assert time.monotonic() - begin < 5  # sooner than the next sign of life
 
 
 def test_the_server_stops_promptly_though_pages_are_open(world):
@@ -316,7 +347,7 @@ def test_the_server_stops_promptly_though_pages_are_open(world):
         assert next(events.iter_lines()) == "event: changed"
         begin = time.monotonic()
         server.stop()
-        assert time.monotonic() - begin < 3
+        assert time.monotonic() - begin < 5
 
 
 def test_a_page_that_went_away_is_forgotten(world, page):

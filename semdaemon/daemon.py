@@ -29,6 +29,7 @@ from semdaemon.recent import RecentFrames
 from semdaemon.settings import Settings
 from semdaemon.sources import Sighting, Source
 from semdaemon.sources.folder import FolderSource
+from semdaemon.sources.micromanager import MicroManagerSource
 from semdaemon.sources.ndtiff import SOURCE as NDTIFF
 from semdaemon.sources.ndtiff import NDTiffSource, StackReader
 from semdaemon.sources.pushed import PushedSource
@@ -126,7 +127,7 @@ class Daemon:
         """Who settles and reads the frames of sources that are no plain files."""
         spooled = spooled_reader(self.settings.limits)
         stacks = StackReader(self.settings.ndtiff, self.settings.limits, self.stacks.places)
-        return {"pushed": spooled, NDTIFF: stacks}
+        return {PushedSource.name: spooled, MicroManagerSource.name: spooled, NDTIFF: stacks}
 
     def _start_page(self) -> PageServer:
         pictures = Pictures(
@@ -173,14 +174,14 @@ class Daemon:
     def _spooled_sources(self) -> list[Source]:
         """Sources whose frames exist only in memory, and the spool that makes files of them."""
         settings = self.settings
-        self.spool = Spool(
-            settings.spool, settings.daemon.state_dir / SPOOL_FOLDER, self.journal
-        )
+        self.spool = Spool(settings.spool, settings.daemon.state_dir / SPOOL_FOLDER, self.journal)
         self.spool.start()
         self._at_stop("spool", self.spool.stop)
         found: list[Source] = []
         if settings.pushed.endpoint:
             found.append(PushedSource(settings.pushed, settings.limits, self.spool))
+        if settings.micromanager.enabled or settings.micromanager.python_backend:
+            found.append(MicroManagerSource(settings.micromanager, settings.limits, self.spool))
         return found
 
     def _deliver(self, sightings: Sequence[Sighting]) -> None:

@@ -41,8 +41,8 @@ class Tail:
     """Looks at every stack as often as it is worth it.
 
     A stack is looked at again after a hundredth of the time since its last frame, between ``poll_s`` and
-    ``idle_poll_s``, so a frame is found within one per cent of the interval of frames. Looks take a quarter
-    of the time at most. A closed stack is left alone until somebody says that it changed.
+    ``idle_poll_s``, so a frame is found within one per cent of the interval of frames. Looks that find nothing
+    take a quarter of the time at most. A closed stack is left alone until somebody says that it changed.
     """
 
     def __init__(self, root: Path, settings: NDTiff, places: Places, deliver: Deliver) -> None:
@@ -90,11 +90,10 @@ class Tail:
     def _run(self) -> None:
         while not self._stop.is_set():
             began = self._turn_began = time.monotonic()
-            for each in self._all():
-                if each.due <= began and not self._stop.is_set():
-                    self._look_safely(each)
+            due = [each for each in self._all() if each.due <= began]
+            found = sum(self._look_safely(each) for each in due if not self._stop.is_set())
             self._turn_began = None
-            took_s = time.monotonic() - began
+            took_s = 0.0 if found else time.monotonic() - began
             if self._stop.wait(min(took_s * (1 / _SHARE - 1), self._settings.idle_poll_s)):
                 return
             self._wake.wait(self._pause_s())
@@ -108,14 +107,16 @@ class Tail:
         next_due = min((each.due for each in self._all()), default=float("inf"))
         return max(0.0, min(next_due - time.monotonic(), _REDELIVERY_PAUSE_S))
 
-    def _look_safely(self, each: _Watched) -> None:
+    def _look_safely(self, each: _Watched) -> int:
+        """Look, whatever comes of it; how many frames were found."""
         try:
-            self._look(each)
+            return self._look(each)
         except SemdaemonError as error:  # the journal refused: the same frames are due again
             self._complain(each, error)
         except Exception as error:  # noqa: BLE001 - the thread's edge: logged, one stack never ends the others
             _log.exception("stack failed", file=str(each.follower.path))
             self._complain(each, error)
+        return 0
 
     def _complain(self, each: _Watched, error: Exception) -> None:
         if str(error) != self._refused:
@@ -123,7 +124,7 @@ class Tail:
         self._refused = str(error)
         each.due = time.monotonic() + _REDELIVERY_PAUSE_S
 
-    def _look(self, each: _Watched) -> None:
+    def _look(self, each: _Watched) -> int:
         now = time.monotonic()
         follower = each.follower
         steps = follower.look(now)
@@ -139,6 +140,7 @@ class Tail:
         if each.gone_at is not None and now - each.gone_at > _FORGET_GONE_S:
             with self._lock:
                 self._watched.pop(follower.path, None)
+        return len(steps)
 
     def _next(self, each: _Watched, *, more: bool) -> float:
         now = time.monotonic()

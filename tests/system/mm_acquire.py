@@ -1,8 +1,8 @@
 """A user's acquisition script: real MMCore, DemoCamera, NDTiff on disk, with and without the hook.
 
 Runs in a process of its own, for pycromanager's threads never end by themselves where something goes wrong.
-Reads one JSON object a line from standard input, ``{"directory", "name", "endpoint" (null: no hook)}``,
-and prints what happened as one JSON object a line; ``{"saved": n}`` after each image.
+Reads one JSON object a line from standard input: ``directory``, ``name``, ``endpoint`` (null: no hook), ``frames``;
+prints what happened as one JSON object a line; ``{"saved": n}`` after each image.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import sys
 from itertools import pairwise
 from typing import Any
 
-FRAMES, INTERVAL_S = 100, 0.03
+INTERVAL_S = 0.03
 
 
 def say(**told: Any) -> None:
@@ -22,7 +22,7 @@ def say(**told: Any) -> None:
     sys.stdout.flush()
 
 
-def acquire(directory: str, name: str, endpoint: str | None) -> dict[str, Any]:
+def acquire(directory: str, name: str, endpoint: str | None, frames: int) -> dict[str, Any]:
     from pycromanager import Acquisition, multi_d_acquisition_events
     from semdaemon_hook import Refocus
 
@@ -37,10 +37,10 @@ def acquire(directory: str, name: str, endpoint: str | None) -> dict[str, Any]:
         say(saved=saved)
 
     with Acquisition(directory=directory, name=name, image_saved_fn=image_saved) as acquisition:
-        acquisition.acquire(multi_d_acquisition_events(num_time_points=FRAMES, time_interval_s=INTERVAL_S))
+        acquisition.acquire(multi_d_acquisition_events(num_time_points=frames, time_interval_s=INTERVAL_S))
     dataset = acquisition.get_dataset()
-    times = [float(dataset.read_metadata(time=number)["ElapsedTime-ms"]) for number in range(FRAMES)]
-    on_disk = sum(dataset.read_image(time=number).shape == (512, 512) for number in range(FRAMES))
+    times = [float(dataset.read_metadata(time=number)["ElapsedTime-ms"]) for number in range(frames)]
+    on_disk = sum(dataset.read_image(time=number).shape == (512, 512) for number in range(frames))
     if refocus is not None:
         refocus.close(2.0)
     return {

@@ -56,14 +56,15 @@ def _packages(_: Settings) -> Iterator[Finding]:
 
 
 def _folders(settings: Settings) -> Iterator[Finding]:
-    if not settings.folder.folders:
+    folders = (*settings.folder.folders, *settings.ndtiff.folders)
+    if not folders:
         yield Finding(
             "acquisition folder",
             "warn",
             "none is set",
             "Set folder.folders, or give --folder to 'semdaemon run'.",
         )
-    for folder in settings.folder.folders:
+    for folder in folders:
         yield _folder(folder)
 
 

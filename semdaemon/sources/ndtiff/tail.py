@@ -41,8 +41,9 @@ class Tail:
     """Looks at every stack as often as it is worth it.
 
     A stack is looked at again after a hundredth of the time since its last frame, between ``poll_s`` and
-    ``idle_poll_s``, so a frame is found within one per cent of the interval of frames. Looks that find nothing
-    take a quarter of the time at most. A closed stack is left alone until somebody says that it changed.
+    ``idle_poll_s``, so a frame is found within one per cent of the interval of frames.
+    Looks that find nothing take a quarter of the time at most.
+    A closed stack is left alone until somebody says that it changed.
     """
 
     def __init__(self, root: Path, settings: NDTiff, places: Places, deliver: Deliver) -> None:

@@ -1,8 +1,8 @@
 """A user's acquisition script: real MMCore, DemoCamera, NDTiff on disk, with and without the hook.
 
 Runs in a process of its own, for pycromanager's threads never end by themselves where something goes wrong.
-Reads one JSON object a line from standard input: ``directory``, ``name``, ``endpoint`` (null: no hook), ``frames``;
-prints what happened as one JSON object a line; ``{"saved": n}`` after each image.
+Reads one JSON object a line from standard input, the arguments of `acquire`, and prints what happened
+as one JSON object a line; ``{"saved": n}`` after each image.
 """
 
 from __future__ import annotations

@@ -165,3 +165,37 @@ def test_two_acquisitions_and_a_folder_of_files_side_by_side(
     assert len(rows) == 110
     assert sum(row.source == "folder" and row.state == "published" for row in rows) == 10
     assert {row.source for row in rows if row.path in {run.stack for run in runs}} == {"ndtiff"}
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 3 MiB; making one needs Linux and root."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    if sys.platform != "linux" or os.geteuid() != 0:
+        pytest.skip("only root may make a file system that gets full")
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(folder)], check=False, capture_output=True
+    )
+    if mounted.returncode:
+        pytest.skip(f"no file system can be made here: {mounted.stderr.decode()}")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(200)
+def test_a_disk_that_fills_while_the_dataset_grows_tears_one_frame_and_it_is_told(
+    small_disk: Path, tmp_path: Path, daemon: Callable[..., Any], acquire: Callable[..., DemoAcquisition]
+) -> None:
+    running = daemon(tmp_path / "none", ndtiff={"folders": [str(small_disk)], "give_up_s": 2.0},
+                     folder={"folders": []}, refocus=NO_REFOCUS)  # fmt: skip
+    acquisition = acquire(small_disk, "full")
+    assert acquisition.process.wait(90) != 0
+    assert "No space left" in acquisition.log.read_text()
+    running.wait_for(lambda c: c["failed"] == 1 and not (c["seen"] or c["held"] or c["settled"]), 60)
+    found = frames_of(running.rows(), acquisition.stack)
+    last = len(found) - 1
+    assert last > 10
+    assert (found[last].state, found[last].reason) == ("failed", "truncated")
+    assert {found[number].state for number in range(last)} == {"published"}

@@ -279,6 +279,9 @@ class MicroManager(Section):
     port: int = Field(4827, ge=1, le=65535, description="Micro-Manager's bridge server.")
     poll_s: float = Field(0.015, gt=0, le=10, description="Pause between looks in live mode, seconds.")
     idle_poll_s: float = Field(0.25, gt=0, le=10, description="Pause between looks otherwise, seconds.")
+    interval_s: float = Field(
+        0.0, ge=0, description="Least time between two frames taken, seconds; 0 takes every new one."
+    )
     silence_s: float = Field(
         2.0, gt=0, description="The process that talks to Micro-Manager is replaced after this silence, s."
     )

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -256,6 +257,16 @@ def test_a_worn_child_is_replaced_without_an_image_told_twice(bench: Bench) -> N
     bench.until(lambda: source.health().counters["recycled"] >= 1, 60)
     bench.until_images(5)
     seen_once(bench.spool.numbers, allowed_to_miss=0.5)
+    assert source.health().counters["restarts"] == 0
+
+
+def test_fewer_images_are_taken_where_fewer_are_wanted(bench: Bench) -> None:
+    bench.server("--fps", "20")
+    source = bench.watch(interval_s=1.0)
+    bench.until_images(3)
+    numbers = bench.spool.numbers
+    assert all(after - before >= 19 for before, after in pairwise(numbers))
+    assert source.health().ok
     assert source.health().counters["restarts"] == 0
 
 

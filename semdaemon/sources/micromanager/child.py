@@ -138,9 +138,20 @@ def _watch(pipe: Connection, camera: Camera, told: _Told, settings: dict[str, An
         told.looks += 1
         if look.image is not None:
             told.image(look.image)
-        told.state("live" if look.running else "idle")
-        time.sleep(settings["poll_s"] if look.running else settings["idle_poll_s"])
+        state, pause_s = ("live", settings["poll_s"]) if look.running else ("idle", settings["idle_poll_s"])
+        told.state(state)
+        if look.image is not None:
+            pause_s = max(pause_s, settings["interval_s"])
+        _pause(pause_s, told, state)
     camera.close()
+
+
+def _pause(seconds: float, told: _Told, state: str) -> None:
+    """Sleep, with a heartbeat now and then."""
+    until = time.monotonic() + seconds
+    while (left_s := until - time.monotonic()) > 0:
+        time.sleep(min(left_s, _BEAT_S))
+        told.state(state)
 
 
 def _last_word(told: _Told, state: str, detail: str) -> None:

@@ -255,6 +255,8 @@ class Daemon:
 
     def _stalled(self) -> bool:
         patience_s = max(_STALLED_S, self.settings.worker.timeout_s + self.settings.worker.start_timeout_s)
+        if self.publisher is not None and not self.publisher.alive:
+            return True
         return any(time.monotonic() - at > patience_s for at in self._alive.values())
 
     def _exposition(self) -> bytes:
@@ -263,7 +265,10 @@ class Daemon:
             self.metrics.worker_restarts.set(self.worker.describe()["restarts"])
             self.metrics.worker_available.set(float(self.worker.available))
         if self.publisher is not None:
-            self.metrics.messages_dropped.set(sum(self.publisher.counters["shed"].values()))
+            counters = self.publisher.counters
+            self.metrics.messages_dropped.set(
+                sum(counters["shed"].values()) + sum(counters["withheld"].values())
+            )
         return self.metrics.exposition()
 
     # -- end -----------------------------------------------------------------------------------------------

@@ -65,7 +65,7 @@ class Pipeline:
         row = self.journal.next_to_settle()
         if row is None:
             return False
-        interrupted = row.attempts > 0
+        interrupted = _was_interrupted(row)
         try:
             with self.metrics.stage_seconds.labels("settle").time():
                 found = self._reader(row).settle(row, time.time(), partial(self._begun, row))
@@ -165,7 +165,7 @@ class Pipeline:
             return False
         try:
             worker.start()
-            interrupted = row.attempts > 0
+            interrupted = _was_interrupted(row)
             if self.journal.attempt(row.key) > MOST_ATTEMPTS:
                 self._fail(row, _poison(row))
                 return True
@@ -312,6 +312,11 @@ class Pipeline:
             **facts,
         )
         self.changed()
+
+
+def _was_interrupted(row: Row) -> bool:
+    """True where its messages may be out already: by a job or a daemon that was cut off."""
+    return row.attempts > 0 or row.reason == "restarted"
 
 
 def _root(row: Row) -> Path:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from semdaemon.cli.printable import printable
 from semdaemon.errors import SemdaemonError
 from semdaemon.journal import Journal, Row, find_journal
 from semdaemon.journal.reading import no_such_frame
@@ -63,7 +64,7 @@ def rfc3339(at: float) -> str:
 
 def shown(path: Path) -> str:
     """A path that every terminal can print."""
-    return plain(str(path))
+    return printable(str(path))
 
 
 def span(seconds: float) -> str:

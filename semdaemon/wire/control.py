@@ -16,7 +16,8 @@ from typing import Any
 import zmq
 
 from semdaemon.errors import SemdaemonError
-from semdaemon.wire.messages import SCHEMA, Part, plain
+from semdaemon.wire.headers import SCHEMA
+from semdaemon.wire.messages import Part, plain
 from semdaemon.wire.replay import ReplayStore, Sent
 
 REPLY_BYTES = 16 * 2**20

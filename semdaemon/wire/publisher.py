@@ -20,10 +20,9 @@ from semdaemon.errors import SemdaemonError
 from semdaemon.settings import Publish
 from semdaemon.wire.control import Desk, answer, envelope
 from semdaemon.wire.flight import Flight
+from semdaemon.wire.headers import EVENTS, SCHEMA
 from semdaemon.wire.messages import (
-    EVENTS,
     READY_PREFIX,
-    SCHEMA,
     Array,
     NamedArray,
     NamedBlob,
@@ -128,7 +127,7 @@ class Publisher:
         event
             ``score``, ``preview``, ``frame``, ``status``, ``fault`` (or ``heartbeat``).
         header
-            What the event's model in `semdaemon.wire.messages` asks for, and anything beside it.
+            What the event's model in `semdaemon.wire.headers` asks for, and anything beside it.
         arrays
             ``(name, array)``; a read-only array is sent as it is and must not change any more,
             a writable one is copied here.

@@ -7,7 +7,7 @@ import sys
 
 from pydantic.json_schema import models_json_schema
 
-from semdaemon.wire.messages import EVENTS, SCHEMA, Header, ReadyHeader
+from semdaemon.wire.headers import EVENTS, SCHEMA, Header, ReadyHeader
 
 
 def schema_text() -> str:

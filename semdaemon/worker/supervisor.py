@@ -157,9 +157,12 @@ class Worker:
             raise FrameError(
                 answer["code"], f"{answer['message']} (frame {frame.id})", remedy=answer["remedy"]
             )
+        pixels_back, mask_back = refocused.copy(), mask.copy()
+        # Nobody changes them any more, so the publisher need not copy them again.
+        pixels_back.flags.writeable = mask_back.flags.writeable = False
         return WorkerAnswer(
-            pixels=refocused.copy(),
-            mask=mask.copy(),
+            pixels=pixels_back,
+            mask=mask_back,
             regions=answer["regions"],
             levels=(answer["levels"][0], answer["levels"][1]),
             weights=self._health.description["weights"],

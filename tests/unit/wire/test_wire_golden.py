@@ -10,7 +10,8 @@ import golden
 import numpy as np
 import pytest
 
-from semdaemon.wire.messages import EVENTS, ReadyHeader, decode, encode
+from semdaemon.wire.headers import EVENTS, ReadyHeader
+from semdaemon.wire.messages import decode, encode
 from semdaemon.wire.schema import schema_text
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"

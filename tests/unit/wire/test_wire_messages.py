@@ -11,7 +11,8 @@ from wire_samples import FRAME, SCORE, score_arrays
 
 from semdaemon.errors import SemdaemonError
 from semdaemon.frame import Area, Frame
-from semdaemon.wire.messages import TYPES, decode, encode, frame_header, plain
+from semdaemon.wire.headers import TYPES
+from semdaemon.wire.messages import decode, encode, frame_header, plain
 
 STAMP = {"event": "score", "epoch": "e", "sequence": 0, "published_at": "2026-03-01T18:00:00.000000Z"}
 

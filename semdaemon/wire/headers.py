@@ -1,0 +1,142 @@
+"""Headers of every event as pydantic models: from these the JSON schema is made."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+SCHEMA = "semdaemon-1.0"
+SCHEMA_FAMILY = "semdaemon-1."
+MAX_BUFFERS = 64
+TYPES = (
+    *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
+    *("float16", "float32", "float64"),
+)
+
+
+class Described(BaseModel):
+    """Unknown keys are kept and never an error: newer publishers may say more."""
+
+    model_config = ConfigDict(extra="allow", populate_by_name=True, serialize_by_alias=True)
+
+
+class ArrayDescription(Described):
+    """One raw buffer that is an array, C order (PSI's ``array-1.0``)."""
+
+    name: str = Field(min_length=1, max_length=64)
+    htype: Literal["array-1.0"] = "array-1.0"
+    shape: list[int] = Field(max_length=8, description="Rows first.")
+    type: str = Field(description="As numpy names it: " + ", ".join(TYPES))
+    endianness: Literal["little", "big"] = "little"
+
+
+class BlobDescription(Described):
+    """One raw buffer that is an encoded file, e.g. a JPEG."""
+
+    name: str = Field(min_length=1, max_length=64)
+    media_type: str = Field(description="e.g. image/jpeg")
+    bytes: int = Field(ge=0, description="Length of the buffer.")
+
+
+class FrameDescription(Described):
+    """The frame that a message is about."""
+
+    id: str = Field(description="16 hexadecimal digits from content and origin.")
+    source: str
+    uri: str
+    acquired_at: str | None = Field(None, description="RFC 3339, or null where unknown.")
+    shape: list[int] = Field(min_length=2, max_length=2, description="Height, width, pixels.")
+    type: str = Field(description="Pixel type as numpy names it.")
+    pixel_size_m: list[float] | None = Field(None, description="(y, x) in metres, or null where unknown.")
+    image_area: list[int] | None = Field(None, description="[top, left, bottom, right] without the data bar.")
+    page: int = Field(0, ge=0, description="Page within a file of several frames.")
+
+
+class Header(Described):
+    """What every message says."""
+
+    schema_: str = Field(SCHEMA, alias="schema", description="semdaemon-1.x; refuse another generation.")
+    event: str
+    epoch: str = Field(description="UUID of this run of the publisher; sequences begin with it at 0.")
+    sequence: int = Field(ge=0, description="Per topic, from 0 without holes.")
+    published_at: str = Field(description="RFC 3339, UTC.")
+    arrays: list[ArrayDescription] = Field(default_factory=list, max_length=MAX_BUFFERS)
+    blobs: list[BlobDescription] = Field(default_factory=list, max_length=MAX_BUFFERS)
+
+
+class ScoreHeader(Header):
+    """``score``: the focus map, arrays ``sigma_px`` and ``score`` (float32) and ``verdict`` (uint8)."""
+
+    event: Literal["score"] = "score"
+    frame: FrameDescription
+    tile_px: int = Field(gt=0, description="Side of a tile, frame pixels.")
+    area: list[int] | None = Field(None, description="[top, left, bottom, right] that the tiles cover.")
+    verdicts: dict[str, str] = Field(
+        default_factory=lambda: {"0": "sharp", "1": "blurred", "2": "beyond_repair", "3": "undecided"},
+        description="Meaning of the codes in the array verdict.",
+    )
+    scorer: str | None = Field(None, description="Name and version of what scored.")
+
+
+class PreviewHeader(Header):
+    """``preview``: one encoded picture, blob ``preview``."""
+
+    event: Literal["preview"] = "preview"
+    frame: FrameDescription
+
+
+class FrameHeader(Header):
+    """``frame``: arrays ``refocused`` (the frame's type) and ``mask`` (bool), both of the frame's shape."""
+
+    event: Literal["frame"] = "frame"
+    frame: FrameDescription
+    refocused_by: Literal["network"] = Field("network", description="The pixels inside the mask do.")
+    weights: dict[str, Any] | None = Field(None, description="name and sha256 of the weights.")
+    output: str | None = Field(None, description="Where the refocused TIFF was saved (URI).")
+
+
+class FaultHeader(Header):
+    """``fault``: a frame that could not be read or refocused, or a part of the daemon that is ill."""
+
+    event: Literal["fault"] = "fault"
+    frame: dict[str, Any] | None = Field(None, description="What is known of it; may be the uri alone.")
+    code: str = Field(description="Stable snake_case reason.")
+    message: str
+    remedy: str = Field("", description="What a person can do.")
+
+
+class StatusHeader(Header):
+    """``status``: how the daemon is."""
+
+    event: Literal["status"] = "status"
+    status: dict[str, Any]
+
+
+class HeartbeatHeader(Header):
+    """``heartbeat``: alive, and the newest sequence of every topic: a gap shows even when nothing follows."""
+
+    event: Literal["heartbeat"] = "heartbeat"
+    instrument: str
+    interval_s: float = Field(gt=0)
+    sequences: dict[str, int] = Field(description="Topic to its newest sequence.")
+    wire: dict[str, Any] = Field(default_factory=dict, description="Counters of the publisher.")
+
+
+class ReadyHeader(Header):
+    """Echo on ``semdaemon-ready/<nonce>/`` to the one who subscribed to it: subscriptions are in place."""
+
+    event: Literal["ready"] = "ready"
+    instrument: str
+    interval_s: float = Field(gt=0)
+    sequences: dict[str, int]
+
+
+EVENTS: dict[str, type[Header]] = {
+    "score": ScoreHeader,
+    "preview": PreviewHeader,
+    "frame": FrameHeader,
+    "fault": FaultHeader,
+    "status": StatusHeader,
+    "heartbeat": HeartbeatHeader,
+}

@@ -30,7 +30,7 @@ class StackWriter:
     def __init__(
         self,
         path: Path,
-        kind: Literal["ndtiff", "micromanager"] = "ndtiff",
+        kind: Literal["ndtiff", "ndtiff2", "micromanager"] = "ndtiff",
         byteorder: str = "<",
         full_bytes: int = 2**26,
     ) -> None:
@@ -43,7 +43,7 @@ class StackWriter:
 
     def begin(self, summary: dict[str, Any] = SUMMARY) -> StackWriter:
         text = json.dumps(summary).encode()
-        head = 28 if self.kind == "ndtiff" else 40
+        head = {"ndtiff": 28, "ndtiff2": 24, "micromanager": 40}[self.kind]
         self.at = head + len(text) + (head + len(text)) % 2
         mark = b"II" if self.order == "<" else b"MM"
         start = mark + struct.pack(self.order + "HI", 42, self.at)

@@ -208,7 +208,7 @@ def _layout(start: bytes) -> tuple[Kind, str] | None:
         words = struct.unpack_from(layout + "8I", start, 8)
         if struct.unpack_from(layout + "H", start, 2)[0] != 42:
             continue
-        if words[0] == _NDTIFF and words[3] == _SUMMARY:
+        if words[0] == _NDTIFF and _SUMMARY in words[2:4]:
             return "ndtiff", layout
         if words[6] == _SUMMARY:
             return "micromanager", layout
@@ -221,6 +221,8 @@ def _parsed_header(file: StackFile, start: bytes) -> Header | None:
         return None
     kind, order = found
     first, *words = struct.unpack_from(order + "9I", start, 4)
+    if kind == "ndtiff" and words[2] == _SUMMARY:  # version 2 has no minor number
+        return Header(kind, order, first, f"{words[1]}", _summary(file, 24, words[3]))
     if kind == "ndtiff":
         return Header(kind, order, first, f"{words[1]}.{words[2]}", _summary(file, 28, words[4]))
     return Header(kind, order, first, "", _summary(file, 40, words[7]))

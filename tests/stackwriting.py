@@ -49,6 +49,8 @@ class StackWriter:
         start = mark + struct.pack(self.order + "HI", 42, self.at)
         if self.kind == "ndtiff":
             start += struct.pack(self.order + "5I", 483729, 3, 3, 2355492, len(text))
+        elif self.kind == "ndtiff2":
+            start += struct.pack(self.order + "4I", 483729, 2, 2355492, len(text))
         else:
             start += struct.pack(
                 self.order + "8I", 54773648, 0, 483765892, 0, 99384722, 0, 2355492, len(text)

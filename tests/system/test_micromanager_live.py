@@ -29,6 +29,7 @@ pytest.importorskip("pycromanager", reason="needs the extra 'micromanager'")
 
 CONNECTED_S = 40.0  # a child imports pycromanager on a machine that others use
 BACK_S = 5.0
+needs_stopping = pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="no SIGSTOP on this platform")
 
 
 class Watched(Spool):
@@ -176,6 +177,7 @@ def test_an_empty_buffer_is_no_fault(bench: Bench) -> None:
     assert source.health().counters["restarts"] == 0
 
 
+@needs_stopping
 def test_frames_come_again_after_it_hung_and_after_it_was_killed_and_restarted(bench: Bench) -> None:
     server = bench.server()
     source = bench.watch()
@@ -270,6 +272,7 @@ def test_fewer_images_are_taken_where_fewer_are_wanted(bench: Bench) -> None:
     assert source.health().counters["restarts"] == 0
 
 
+@needs_stopping
 def test_it_stops_at_once_while_micro_manager_hangs(bench: Bench) -> None:
     server = bench.server()
     bench.watch()
@@ -279,6 +282,7 @@ def test_it_stops_at_once_while_micro_manager_hangs(bench: Bench) -> None:
     assert bench.stop() < 2.0
 
 
+@needs_stopping
 def test_the_daemon_scores_live_mode_and_leaves_at_once_while_it_hangs(
     bench: Bench, tmp_path: Path, daemon: Callable[..., Any]
 ) -> None:
@@ -301,6 +305,7 @@ def test_the_daemon_scores_live_mode_and_leaves_at_once_while_it_hangs(
     assert not psutil.wait_procs(children, timeout=5)[1], "a child outlived the daemon"
 
 
+@needs_stopping
 def test_the_child_dies_with_a_daemon_that_is_killed(
     bench: Bench, tmp_path: Path, daemon: Callable[..., Any]
 ) -> None:

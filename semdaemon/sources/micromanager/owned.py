@@ -75,13 +75,14 @@ def explained(said: str, api_version: str) -> str:
     first = " ".join(said.split())
     if not _MISMATCH.search(said):
         return first
-    number = re.search(r"Device API version (\d+)", api_version)
-    ours = number.group(1) if number else "?"
+    spoken = re.search(r"Device API version (\d+)", api_version)
+    found = re.search(r"adapter has (\d+)", said)
+    ours, theirs = spoken.group(1) if spoken else "?", found.group(1) if found else "N"
     return (
-        f"{first} pymmcore {_installed('pymmcore')} speaks device interface {ours}, "
-        "the adapters another one: pin pymmcore to the release whose fourth number is that of the adapters "
-        "(pip install 'pymmcore==*.*.*.N.*'), or take adapters of device interface {ours} "
-        f"(of mm-test-adapters the releases {ours}.*; installed: {_installed('mm-test-adapters')})"
+        f"{first} Pin pymmcore (installed: {_installed('pymmcore')}) to a release x.y.z.{theirs}.w, "
+        "whose fourth "
+        f"number is that of the adapters, or take adapters of device interface {ours} "
+        f"(of mm-test-adapters {ours}.*; installed: {_installed('mm-test-adapters')})."
     )
 
 

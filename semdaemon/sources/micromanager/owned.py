@@ -80,8 +80,7 @@ def explained(said: str, api_version: str) -> str:
     ours, theirs = spoken.group(1) if spoken else "?", found.group(1) if found else "N"
     return (
         f"{first} Pin pymmcore (installed: {_installed('pymmcore')}) to a release x.y.z.{theirs}.w, "
-        "whose fourth "
-        f"number is that of the adapters, or take adapters of device interface {ours} "
+        f"whose fourth number is that of the adapters, or take adapters of device interface {ours} "
         f"(of mm-test-adapters {ours}.*; installed: {_installed('mm-test-adapters')})."
     )
 

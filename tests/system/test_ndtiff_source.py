@@ -114,10 +114,13 @@ def test_100_frames_at_30_ms_are_all_scored_and_none_is_torn(
     saved = acquisition.finish()
     running.wait_final(FRAMES)
     found = assert_all_scored(running, acquisition.stack)
-    delays_ms = [1000 * (found[number].seen_at - saved[number]) for number in range(FRAMES)]
-    figures = f"median {statistics.median(delays_ms):.1f} ms, worst {max(delays_ms):.1f} ms"
-    print("seen after saving:", figures)  # noqa: T201 - the figure in docs/micromanager.md; shown by pytest -s
-    assert statistics.median(delays_ms) < 500  # 50 ms where the machine is quiet; see docs/micromanager.md
+    seen_ms = [1000 * (found[number].seen_at - saved[number]) for number in range(FRAMES)]
+    scored_ms = [1000 * (found[number].scored_at - saved[number]) for number in range(FRAMES)]
+    interval_ms = 1000 * (saved[-1] - saved[0]) / (FRAMES - 1)
+    figures = [f"{statistics.median(each):.1f} (worst {max(each):.1f})" for each in (seen_ms, scored_ms)]
+    # The figures in docs/micromanager.md; shown by pytest -s.
+    print(f"ms after saving: seen {figures[0]}, scored {figures[1]}; a frame each {interval_ms:.1f} ms")  # noqa: T201
+    assert statistics.median(seen_ms) < 500  # that of a machine busy with other things
     assert found[7].pixel_size_m == (1e-6, 1e-6)
     assert found[7].shape == (256, 256)
     assert running.stop() == 0

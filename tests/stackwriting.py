@@ -38,7 +38,7 @@ class StackWriter:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("wb") as file:
             file.truncate(full_bytes)  # a hole: nothing on the disk
-        self.at = self.pointer_at = 0
+        self.at = self.pointer_at = self.description_at = 0
         self.number = 0
 
     def begin(self, summary: dict[str, Any] = SUMMARY) -> StackWriter:
@@ -74,7 +74,7 @@ class StackWriter:
         given = tags_of(self.number) if tags is None else tags
         text = given if isinstance(given, bytes) else json.dumps(given).encode()
         raw = pixels.astype(pixels.dtype.newbyteorder(self.order)).tobytes()
-        entries = 13
+        entries = 14 if self._described else 13
         pixels_at = self.at + 2 + entries * 12 + 4 + 16
         text_at = pixels_at + len(raw)
         follows = text_at + len(text) + (text_at + len(text)) % 2
@@ -93,6 +93,8 @@ class StackWriter:
     def close(self, after: bytes = b"") -> None:
         """End the stack; ``after`` is what Micro-Manager writes behind the last frame."""
         self.write(self.at, after)
+        if self.description_at and after:
+            self.write(self.description_at, self._entry(270, 2, len(after), self.at))
         self.write(self.pointer_at, bytes(4))
         with self.path.open("r+b") as file:
             file.truncate(self.at + len(after))
@@ -109,8 +111,15 @@ class StackWriter:
             (279, 4, 1, size), (282, 5, 1, resolution_at), (283, 5, 1, resolution_at + 8), (296, 3, 1, 3),
             (51123, 2, text_size, text_at),
         ]  # fmt: skip
+        if self._described:  # empty as long as the stack grows
+            entries.insert(5, (270, 2, 0, 0))
+            self.description_at = self.at + 2 + 5 * 12
         packed = [self._entry(*entry) for entry in entries]
         return struct.pack(self.order + "H", len(packed)) + b"".join(packed)
+
+    @property
+    def _described(self) -> bool:
+        return self.kind == "micromanager" and self.number == 0
 
     def _entry(self, code: int, dtype: int, count: int, value: int) -> bytes:
         if dtype == 3 and self.order == ">":

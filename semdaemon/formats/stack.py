@@ -21,6 +21,8 @@ from semdaemon.formats.ifd import decode_text
 
 METADATA_TAG = 51123
 _WIDTH, _STRIP_OFFSETS, _STRIP_BYTES = 256, 273, 279
+# What stays as it was written; Micro-Manager fills in other entries of the first directory at the end.
+_LASTING = (_WIDTH, 257, 258, _STRIP_OFFSETS, _STRIP_BYTES, METADATA_TAG)
 _NDTIFF, _SUMMARY = 483729, 2355492
 _HEAD_BYTES = 40
 _MOST_ENTRIES = 64
@@ -75,7 +77,7 @@ class Directory:
     follows
         Where the next directory is or will be; 0 where the stack is closed and this is the last.
     body
-        The entries' bytes without that pointer: equal as long as this is the same frame.
+        The bytes of the entries that nobody touches again: equal as long as this is the same frame.
     """
 
     offset: int
@@ -87,7 +89,8 @@ class Directory:
     @cached_property
     def end(self) -> int:
         """Where the frame's last byte is, plus one: metadata are written last."""
-        return max((entry.at + entry.size for entry in self.entries.values()), default=self.offset)
+        last = self.entries.get(METADATA_TAG)
+        return self.offset if last is None else last.at + last.size
 
 
 class StackFile:
@@ -140,7 +143,7 @@ class StackFile:
         if not {_WIDTH, _STRIP_OFFSETS} <= entries.keys():
             return None
         follows = struct.unpack_from(byteorder + "I", raw, size)[0]
-        return Directory(at, byteorder, entries, follows, raw[:size])
+        return Directory(at, byteorder, entries, follows, _body(raw, count, byteorder))
 
     def numbered(self, header: Header, number: int) -> Directory | None:
         """The directory of frame ``number`` (from 0), walked to from the start; None where there is none."""
@@ -241,6 +244,11 @@ def _parsed(raw: bytes) -> Mapping[str, object] | None:
     except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
+
+
+def _body(raw: bytes, count: int, byteorder: str) -> bytes:
+    entries = (raw[2 + number * _ENTRY : 2 + (number + 1) * _ENTRY] for number in range(count))
+    return b"".join(each for each in entries if struct.unpack_from(byteorder + "H", each)[0] in _LASTING)
 
 
 def _entries(raw: bytes, at: int, count: int, byteorder: str) -> dict[int, Entry]:

@@ -154,18 +154,18 @@ def test_two_acquisitions_and_a_folder_of_files_side_by_side(
     folder = tmp_path / "acquisition"
     folder.mkdir()
     running = daemon(folder, refocus=NO_REFOCUS)  # the folder source hands the datasets over
-    runs = [acquire(folder, "left", frames=50), acquire(folder, "right", frames=50)]
+    runs = [acquire(folder, "left", frames=40), acquire(folder, "right", frames=40)]
     rng = np.random.default_rng(3)
     for number in range(10):
         tifffile.imwrite(folder / f"plain{number}.tif", rng.integers(0, 255, (256, 256), np.uint8))
         time.sleep(0.2)
     for run in runs:
         run.finish()
-    running.wait_final(110)
+    running.wait_final(90)
     for run in runs:
-        assert_all_scored(running, run.stack, 50)
+        assert_all_scored(running, run.stack, 40)
     rows = running.rows()
-    assert len(rows) == 110
+    assert len(rows) == 90
     assert sum(row.source == "folder" and row.state == "published" for row in rows) == 10
     assert {row.source for row in rows if row.path in {run.stack for run in runs}} == {"ndtiff"}
 

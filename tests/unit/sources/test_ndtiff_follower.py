@@ -137,6 +137,18 @@ def test_what_micromanager_writes_behind_the_last_frame_is_no_frame(tmp_path: Pa
     assert following.follower.closed
 
 
+def test_an_ome_xml_that_is_filled_in_at_the_end_makes_no_frame_anew(tmp_path: Path) -> None:
+    writer = StackWriter(tmp_path / "X_MMStack_Pos0.ome.tif", "micromanager").begin()
+    following = Following(writer)
+    writer.add(noise(0))
+    before = following.look()
+    assert uris(before) == ["frame=0"]
+    writer.close(b"<OME>the text for the first directory's description</OME>")
+    assert following.look() == []
+    assert following.follower.closed
+    assert Following(writer).look() == before
+
+
 def test_a_file_written_anew_under_its_name_begins_anew(writer: StackWriter) -> None:
     places = Places()
     following = Following(writer, places)

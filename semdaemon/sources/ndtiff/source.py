@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from semdaemon.formats.stack import is_stack
 from semdaemon.settings import Folder, NDTiff
 from semdaemon.sources.folder import FolderSource
 from semdaemon.sources.ndtiff.names import PATTERNS, PYRAMID, SOURCE, is_reduced_copy, may_be_stack
 from semdaemon.sources.ndtiff.places import Places
-from semdaemon.sources.ndtiff.tail import Tail
+from semdaemon.sources.ndtiff.tail import Tail, looks_like_stack
 from semdaemon.sources.source import Deliver, RootHealth, Sighting, SourceHealth
 
 
@@ -64,7 +63,7 @@ class NDTiffSource:
 
         Called from that source's threads for every file that it sees, so it looks at the name first.
         """
-        if not may_be_stack(sighting.path.name) or not _looks_like_stack(sighting.path):
+        if not may_be_stack(sighting.path.name) or not looks_like_stack(sighting.path):
             return False
         if not any(root in sighting.path.parents for root in self._own):
             self._follow(sighting)
@@ -88,7 +87,7 @@ class NDTiffSource:
 
     def _found(self, sightings: Sequence[Sighting]) -> None:
         for sighting in sightings:
-            if _looks_like_stack(sighting.path):
+            if looks_like_stack(sighting.path):
                 self._follow(sighting)
 
     def _follow(self, sighting: Sighting) -> None:
@@ -130,14 +129,6 @@ def _discovery(settings: NDTiff) -> Folder:
         poll_s=settings.rescan_s,
         settle_s=0,
     )
-
-
-def _looks_like_stack(path: Path) -> bool:
-    """By its first bytes; a file that is still empty, or cannot be read now, is one by its name."""
-    try:
-        return is_stack(path) is not False
-    except OSError:
-        return True
 
 
 def _of_tail(tail: Tail) -> RootHealth:

@@ -10,6 +10,7 @@ from pathlib import Path
 import structlog
 
 from semdaemon.errors import SemdaemonError
+from semdaemon.formats.stack import is_stack
 from semdaemon.settings import NDTiff
 from semdaemon.sources.ndtiff.follower import FRAMES_A_LOOK, Follower
 from semdaemon.sources.ndtiff.names import may_be_stack
@@ -163,7 +164,7 @@ class Tail:
         except OSError:
             return
         for name in names:
-            if folder / name not in self._watched:
+            if folder / name not in self._watched and looks_like_stack(folder / name):
                 self.follow(folder / name, follower.relative.with_name(name))
 
     def _tell_changes(self, each: _Watched) -> None:
@@ -212,3 +213,11 @@ def _growing(follower: Follower) -> str:
     if not follower.began:
         return f"{follower.path.name}: nothing written yet"
     return f"{follower.path.name}: {follower.frames} frames, growing"
+
+
+def looks_like_stack(path: Path) -> bool:
+    """By its first bytes; a file that is still empty, or cannot be read now, is one by its name."""
+    try:
+        return is_stack(path) is not False
+    except OSError:
+        return True

@@ -7,14 +7,17 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tifffile
 from stackwriting import StackWriter, noise
 
 from semdaemon.errors import SemdaemonError
-from semdaemon.settings import Folder, NDTiff
+from semdaemon.formats.stackframe import read_numbered_frame
+from semdaemon.settings import Folder, Limits, NDTiff
 from semdaemon.sources import FolderSource, Sighting, Source
 from semdaemon.sources.ndtiff import NDTiffSource
+from semdaemon.sources.ndtiff.names import frame_number
 
 WAIT_S = 20.0
 
@@ -259,3 +262,33 @@ def test_an_idle_stack_is_looked_at_less_and_less(
     time.sleep(1.5)
     # Every hundredth of the age, from 1 ms on: about 100 * ln(1.5 s / 0.1 s) + 100 looks, not 1,500.
     assert 20 < len(looks) < 600
+
+
+@pytest.mark.filterwarnings("ignore:.*NDTiffStack:pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")  # ndstorage 0.1.18 leaks readers
+def test_ndstorages_own_writer_is_followed_from_file_to_file(
+    tmp_path: Path, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ndstorage = pytest.importorskip("ndstorage")
+    # A file takes frames up to 5 MB below its size: three megabytes here, 22 frames of 128 KiB.
+    monkeypatch.setattr("ndstorage.ndtiff_file.MAX_FILE_SIZE", 8_000_000)
+    seen = Seen()
+    source = start(seen, tmp_path)
+    dataset = ndstorage.NDTiffDataset(str(tmp_path), name="real", summary_metadata={}, writable=True)
+    dataset.initialize({"PixelSize_um": 2.0})
+    for number in range(60):
+        dataset.put_image({"time": number}, noise(number, side=256), {"Axes": {"time": number}})
+    until(lambda: len(seen.sightings) == 60)
+    dataset.finish()
+    until(lambda: "3 closed (60 frames)" in source.health().detail, lambda: source.health().detail)
+    time.sleep(0.1)
+    assert len({sighting.uri for sighting in seen.sightings}) == len(seen.sightings) == 60
+    files = {sighting.path.name for sighting in seen.sightings}
+    assert files == {f"real_NDTiffStack{number}.tif" for number in ("", "_1", "_2")}
+    # Within a file in order; the next file may be found before the last frame of the one before.
+    for number, sighting in enumerate(sorted(seen.sightings, key=lambda s: (len(s.path.name), s.relative))):
+        frame = read_numbered_frame(sighting.path, frame_number(sighting.uri), Limits())
+        assert frame is not None
+        assert frame.metadata["Axes"] == {"time": number}
+        assert np.array_equal(frame.pixels, noise(number, side=256))
+    dataset.close()

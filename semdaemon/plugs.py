@@ -33,13 +33,13 @@ class Sink(Protocol):
         """The daemon ends."""
 
 
-def load_plug(group: str, name: str, setting: str) -> Any:
+def load_plug(group: str, name: str, setting: str, *, built_in: str = "") -> Any:
     """What the entry point ``name`` of a group names.
 
     Parameters
     ----------
     setting
-        Key that named it, for the error's text.
+        Key that named it, and ``built_in`` the name that needs no distribution: for the error's text.
 
     Raises
     ------
@@ -50,9 +50,10 @@ def load_plug(group: str, name: str, setting: str) -> Any:
     """
     found = {point.name: point for point in entry_points(group=group)}
     if name not in found:
+        known = ", ".join(sorted({*found, built_in} - {""})) or "none"
         raise SettingsError(
             "unknown_plug",
-            f"{setting} names {name!r}; installed of {group}: {', '.join(sorted(found)) or 'none'}.",
+            f"{setting} names {name!r}; installed of {group}: {known}.",
             remedy="Install the distribution that provides it beside semdaemon, or take the name out.",
         )
     try:

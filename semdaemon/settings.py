@@ -151,7 +151,9 @@ class Focus(Section):
     scorer: str = Field("sigma", description="Entry point of group semdaemon.scorers; 'sigma' is built in.")
     tile_px: int = Field(128, ge=32, le=1024, description="Side of a tile, pixels.")
     sharp_sigma_px: float = Field(1.25, gt=0, description="Up to this blur a tile counts as sharp, pixels.")
-    beyond_repair_sigma_px: float = Field(14.0, gt=0, description="Above this blur nothing can be repaired.")
+    beyond_repair_sigma_px: float = Field(
+        9.0, gt=0, description="Above this blur nothing is repaired; the scorer tells blurs up to about 10."
+    )
     confidence: float = Field(
         0.8, ge=0.5, lt=1.0, description="Probability a verdict needs; below it the tile is undecided."
     )

@@ -19,8 +19,7 @@ import click
 @click.option(
     "--from",
     "start_from",
-    type=click.Path(exists=True, path_type=Path),
-    help="Weights or checkpoint to start from (fine-tuning).",
+    help="Shipped weights by name, or a weights file or checkpoint, to start from (fine-tuning).",
 )
 @click.option(
     "--out",
@@ -44,7 +43,7 @@ def command(
     data: Path | None,
     network: str,
     recipe: str,
-    start_from: Path | None,
+    start_from: str | None,
     out: Path,
     minutes: float | None,
     iterations: int | None,
@@ -71,7 +70,7 @@ def command(
         minutes=minutes,
         iterations=iterations,
         seed=seed,
-        start_from=start_from,
+        start_from=_starting_point(start_from),
         device=device,
         threads=threads,
     )
@@ -79,3 +78,16 @@ def command(
         click.echo("No --data: training on simulated scenes, a rehearsal only.", err=True)
     card = export.export(loop.train(plan), out / f"{network}.safetensors", network=network, data=data)
     click.echo(json.dumps(card) if as_json else f"{out / network}.safetensors (sha256 {card['sha256'][:12]})")
+
+
+def _starting_point(given: str | None) -> Path | None:
+    from semdaemon.refocus.weights import SHIPPED, available
+
+    if given is None:
+        return None
+    path = SHIPPED / f"{given}.safetensors" if given in available() else Path(given)
+    if not path.exists():
+        raise click.UsageError(
+            f"--from {given}: no such file, and shipped weights are {', '.join(available())}"
+        )
+    return path

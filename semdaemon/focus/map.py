@@ -6,16 +6,15 @@ import io
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 from typing import Any, Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr
 
-from semdaemon.errors import SemdaemonError, SettingsError
 from semdaemon.focus.tiles import Grid, has_signal
 from semdaemon.frame import Area, Frame
+from semdaemon.plugs import load_plug
 from semdaemon.settings import Focus
 
 VERDICTS = ("sharp", "blurred", "beyond_repair", "undecided")
@@ -239,30 +238,15 @@ def load_scorer(name: str, settings: Focus) -> Scorer:
     Raises
     ------
     SettingsError
-        ``unknown_scorer`` where nothing of that name is installed.
+        ``unknown_plug`` where nothing of that name is installed.
     SemdaemonError
-        ``scorer_broken`` where it is installed and cannot be loaded, or what its factory raises.
+        ``plug_broken`` where it is installed and cannot be loaded, or what its factory raises.
     """
     if name == "sigma":
         from semdaemon.focus.sigma import SigmaScorer
 
         return cast(Scorer, SigmaScorer(threads=settings.threads))
-    found = {point.name: point for point in entry_points(group=SCORER_GROUP)}
-    if name not in found:
-        known = ", ".join(sorted({"sigma", *found}))
-        raise SettingsError(
-            "unknown_scorer",
-            f"focus.scorer is {name!r}; installed here: {known}.",
-            remedy="Choose one of these, or install the distribution that provides it beside semdaemon.",
-        )
-    try:
-        factory = cast(Callable[[Focus], Scorer], found[name].load())
-    except (ImportError, AttributeError) as error:
-        raise SemdaemonError(
-            "scorer_broken",
-            f"Scorer {name!r} ({found[name].value}) cannot be loaded: {error}.",
-            remedy="Reinstall the distribution that provides it, or set focus.scorer = 'sigma'.",
-        ) from error
+    factory = cast(Callable[[Focus], Scorer], load_plug(SCORER_GROUP, name, "focus.scorer", built_in="sigma"))
     return factory(settings)
 
 

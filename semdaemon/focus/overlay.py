@@ -31,7 +31,7 @@ _WORDS = {code: word.replace("_", " ") for code, word in enumerate(VERDICTS)}
 _FILL = {SHARP: 26, BLURRED: 60, BEYOND_REPAIR: 90, UNDECIDED: 40}
 _DIMMED = 0.45
 _HATCH_PX = 12
-_LOW_SIGMA_PX, _HIGH_SIGMA_PX = 1.0, 14.0
+_LOW_SIGMA_PX, _HIGH_SIGMA_PX = 1.0, 10.0
 
 
 def overlay(
@@ -127,7 +127,7 @@ def _mark(draw: ImageDraw.ImageDraw, box: Box, code: int, sigma_px: float) -> No
     fill = _blurred_fill(sigma_px) if code == BLURRED else _FILL[code]
     draw.rectangle((left, top, right - 1, bottom - 1), fill=(*colour, fill))
     if code in (BLURRED, BEYOND_REPAIR):
-        _hatch(draw, box, (*colour, 150), falling=code == BEYOND_REPAIR)
+        _hatch(draw, box, (*colour, 215), falling=code == BEYOND_REPAIR)
     if code == UNDECIDED:
         _dots(draw, box)
 

@@ -27,7 +27,7 @@ def export(
 ) -> dict[str, Any]:
     """Write a checkpoint's averaged weights as half precision safetensors, with a card beside them.
 
-    Half precision changes the result by less than a tenth of a grey level (tested) and halves the file.
+    Half precision halves the file; it changed no pixel of the validation crops by more than 0.13 grey levels.
 
     Parameters
     ----------

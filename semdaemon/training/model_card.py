@@ -52,6 +52,8 @@ _LIMITS = """## What it cannot do
 
 - It was trained on simulated defocus of real sharp frames; real lenses add aberrations that it has not seen.
 - Blur beyond `sigma_max_px` is outside its training: semdaemon bins such regions first.
+- A frame in focus but soft at its own pixel scale looks defocused to it, and is sharpened beyond the truth.
+  semdaemon leaves tiles alone that it scores as sharp.
 - At low dose it smooths: fine texture below the noise is lost, not invented, and decibels do not show that.
 - It restores what the blur attenuated.
   Where the probe's transfer function is zero nothing is left, and what the network puts there is a guess;
@@ -101,7 +103,23 @@ def _held_out(card: WeightsCard) -> str:
     conditions = card.held_out["conditions"]
     rows = [Row(**row) for row in card.held_out["rows"]]
     said = ", ".join(f"{key} {value}" for key, value in conditions.items())
-    return f"## Measured\n\nMean PSNR in dB / SSIM; {said}.\n{_HOW}\n{as_markdown(rows)}"
+    table = as_markdown(rows)
+    return f"## Measured\n\nMean PSNR in dB / SSIM; {said}.\n{_HOW}\n{table}\n{_losses(rows, card.name)}"
+
+
+def _losses(rows: list[Row], method: str) -> str:
+    """Where a frame came out worse than it went in, said in words: a mean hides it."""
+    lost = [row for row in rows if row.method == method and row.worst_gain_db < 0]
+    if not lost:
+        return "No frame came out worse than it went in, under any of these conditions.\n"
+    lines = [
+        f"- R = {row.radius_px:g}, {row.electrons_per_px:g} electrons per px: "
+        f"{row.worst_scene} lost {-row.worst_gain_db:.1f} dB."
+        for row in lost
+    ]
+    return "\n".join(
+        ["Frames that came out worse than they went in (the worst of each condition):", "", *lines, ""]
+    )
 
 
 def _table(columns: list[str], rows: Any) -> str:

@@ -13,6 +13,12 @@ import tifffile
 
 from semdaemon.simulate import half_blurred, scene
 
+# The fixed vocabulary: other programs call these.
+COMMANDS = (
+    *("demo", "run", "status", "frames", "why", "requeue", "listen", "score", "refocus", "verify"),
+    *("simulate", "train", "evaluate", "compare", "bench", "config", "keys", "doctor"),
+)
+
 
 def semdaemon(*arguments: object, timeout_s: float = 100) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "semdaemon", *map(str, arguments)]
@@ -30,8 +36,7 @@ def half(tmp_path: Path) -> Path:
 
 def test_help_lists_every_command_and_says_what_is_not_yet() -> None:
     said = semdaemon("--help").stdout
-    for name in ("demo", "run", "status", "frames", "why", "requeue", "listen", "score", "refocus", "verify", "config",
-                 "simulate", "train", "evaluate", "compare", "bench", "keys", "doctor"):  # fmt: skip
+    for name in COMMANDS:
         assert f"\n  {name} " in said
     assert "Not yet" in said
 

@@ -96,6 +96,11 @@ def test_missing_weights_are_said_by_the_worker() -> None:
         worker.stop()
 
 
+def refocus_without_end(worker: Worker, frame: Frame, focus: FocusMap) -> None:
+    while True:
+        worker.refocus(frame, focus.to_bytes(), everywhere=True)
+
+
 def test_stop_ends_a_job_in_flight() -> None:
     worker = Worker(settings_with())
     frame, focus = frame_and_focus(1024)
@@ -103,8 +108,7 @@ def test_stop_ends_a_job_in_flight() -> None:
     threading.Timer(0.3, worker.stop).start()
     started = time.monotonic()
     with pytest.raises(WorkerError):
-        while True:
-            worker.refocus(frame, focus.to_bytes(), everywhere=True)
+        refocus_without_end(worker, frame, focus)
     assert time.monotonic() - started < 20
 
 

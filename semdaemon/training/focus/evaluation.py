@@ -66,15 +66,20 @@ def degraded_tiles(
     return Tiles(np.stack(pixels), table[:, 0], table[:, 1], table[:, 2].astype(np.intp))
 
 
-def area_under_curve(low: Figures, high: Figures) -> float:
-    """Probability that a random figure of ``high`` exceeds one of ``low`` (ties count half)."""
+def area_under_curve(low: Figures, high: Figures) -> float | None:
+    """Probability that a random figure of ``high`` exceeds one of ``low`` (ties count half).
+
+    Four decimals; None where either is empty.
+    """
+    if not (len(low) and len(high)):
+        return None
     ordered = np.sort(low)
     below, up_to = np.searchsorted(ordered, high, "left"), np.searchsorted(ordered, high, "right")
-    return float(np.mean(below + up_to) / (2 * len(low)))
+    return round(float(np.mean(below + up_to) / (2 * len(low))), 4)
 
 
 def areas(tiles: Tiles, blur: Figures) -> dict[str, float | int | None]:
-    """Area under the curve for sharp against each radius: doses pooled, and crossed the hard way.
+    """Area under the curve for sharp against each radius: doses pooled, and crossed both ways.
 
     ``blur`` (n,) rises with blur.
     """
@@ -82,11 +87,12 @@ def areas(tiles: Tiles, blur: Figures) -> dict[str, float | int | None]:
     low, high = min(tiles.dose), max(tiles.dose)
     for radius_px in sorted(set(tiles.radius_px) - {0.0}):
         sharp, blurred = blur[tiles.where(radius_px=0)], blur[tiles.where(radius_px=radius_px)]
-        row[f"auc_r{radius_px:g}"] = round(area_under_curve(sharp, blurred), 4)
-        hard = area_under_curve(
-            blur[tiles.where(radius_px=0, dose=low)], blur[tiles.where(radius_px=radius_px, dose=high)]
-        )
-        row[f"auc_r{radius_px:g}_sharp_{low:g}_blurred_{high:g}"] = round(hard, 4)
+        row[f"auc_r{radius_px:g}"] = area_under_curve(sharp, blurred)
+        for here, there in ((low, high), (high, low)):
+            sharp = blur[tiles.where(radius_px=0, dose=here)]
+            blurred = blur[tiles.where(radius_px=radius_px, dose=there)]
+            name = f"auc_r{radius_px:g}_sharp_{here:g}_blurred_{there:g}"
+            row[name] = area_under_curve(sharp, blurred)
     return row
 
 

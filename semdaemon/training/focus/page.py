@@ -47,20 +47,22 @@ def tables(card: dict[str, Any]) -> str:
     return "\n".join(parts)
 
 
-def _auc(table: dict[str, dict[str, float]]) -> str:
+def _auc(table: dict[str, dict[str, float | None]]) -> str:
     lines = [
-        "| estimator | R = 2 | R = 3 | R = 5 | R = 3, sharp at 10 e/px against blurred at 200 |",
-        "| --- | --- | --- | --- | --- |",
+        "| estimator | R = 2 | R = 3 | R = 5 | R = 3, sharp 10, blurred 200 | R = 3, sharp 200, blurred 10 |",
+        "| --- | --- | --- | --- | --- | --- |",
     ]
     for name, row in table.items():
-        figures = [row["auc_r2"], row["auc_r3"], row["auc_r5"], row["auc_r3_sharp_10_blurred_200"]]
+        keys = ("auc_r2", "auc_r3", "auc_r5", "auc_r3_sharp_10_blurred_200", "auc_r3_sharp_200_blurred_10")
+        figures = [row[key] for key in keys]
         cells = " | ".join("-" if figure is None else f"{figure:.3f}" for figure in figures)
         lines.append(f"| {name} | {cells} |")
     return "\n".join(lines) + "\n"
 
 
-def _three(row: dict[str, float]) -> str:
-    return " / ".join(f"{row[key]:.3f}" for key in ("auc_r2", "auc_r3", "auc_r5"))
+def _three(row: dict[str, float | None]) -> str:
+    figures = [row[key] for key in ("auc_r2", "auc_r3", "auc_r5")]
+    return " / ".join("-" if figure is None else f"{figure:.3f}" for figure in figures)
 
 
 def _truth(card: dict[str, Any]) -> dict[str, float]:

@@ -23,6 +23,9 @@ from semdaemon.training.focus.network import SIGMA_IN_FOCUS_PX
 
 ERROR_RADII_PX = (0.0, 1.0, 2.0, 3.0, 5.0, 8.0, 13.0, 20.0)
 ERROR_DOSES = (10.0, 50.0, 200.0)
+RANKED_BELOW_PX = 0.8
+"""Sharp is told from blurred by the probability of a blur below this; chosen on validation frames."""
+
 _CONTRAST_TILES = 24
 _ERROR_TILES = 10
 
@@ -88,8 +91,11 @@ def figures(scorer: SigmaScorer, frames: Sequence[CorpusFrame], *, seed: int) ->
 def auc_table(scorer: SigmaScorer, tiles: Tiles) -> dict[str, dict[str, float | int | None]]:
     """One row an estimator; the learned one also on the tiles that it is surest of."""
     estimate = _estimates(scorer, tiles.pixels)
-    blur = np.log(estimate.sigma_px.astype(np.float64))
+    blur = -estimate.probability_below(RANKED_BELOW_PX).astype(np.float64)
+    published = -estimate.probability_below(Focus().sharp_sigma_px).astype(np.float64)
     table = {"learned": evaluation.areas(tiles, blur)}
+    table["learned, score as published"] = evaluation.areas(tiles, published)
+    table["learned, median sigma_px"] = evaluation.areas(tiles, estimate.sigma_px.astype(np.float64))
     for share in (0.7, 0.5):
         sure = estimate.relative_sd <= np.quantile(estimate.relative_sd, share)
         table[f"learned, its surest {share:.0%}"] = evaluation.areas(tiles.chosen(sure), blur[sure])

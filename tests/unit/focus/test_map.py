@@ -129,6 +129,6 @@ def test_a_cumulative_estimate_is_interpolated() -> None:
 
 
 def test_an_unknown_scorer_is_named_with_what_is_there() -> None:
-    with pytest.raises(SettingsError, match=r"'nonesuch'; installed here: .*sigma") as caught:
+    with pytest.raises(SettingsError, match=r"'nonesuch'; installed of semdaemon.scorers: .*sigma") as caught:
         load_scorer("nonesuch", Focus())
-    assert caught.value.code == "unknown_scorer"
+    assert caught.value.code == "unknown_plug"

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from semdaemon.errors import WeightsError
-from semdaemon.focus import load_scorer
+from semdaemon.focus import focus_map, load_scorer
 from semdaemon.focus.sigma import MODEL, SigmaScorer, read_card
+from semdaemon.frame import Area, Frame
 from semdaemon.settings import Focus
 from semdaemon.training.degrade import blur, expose, probe_kernel
 
@@ -48,6 +49,25 @@ def test_blur_rises_with_defocus_and_the_probability_to_be_sharp_falls(scorer: S
     assert sharp[0] > 0.5
     assert (sharp[2:] < 0.1).all()
     assert ((estimate.relative_sd > 0) & (estimate.relative_sd < 2)).all()
+
+
+def test_blur_beyond_what_was_trained_is_never_called_sharp(scorer: SigmaScorer) -> None:
+    estimate = scorer.estimate(np.stack([exposed(r, side=128) for r in (24, 32)]))
+    assert (estimate.probability_below(1.25) < 0.1).all()
+
+
+@pytest.mark.parametrize("correlation", [0.0, 0.6])
+@pytest.mark.parametrize("dose", [5.0, 50.0, 500.0])
+def test_noise_on_a_level_or_a_slope_is_neither_sharp_nor_blurred(
+    scorer: SigmaScorer, dose: float, correlation: float
+) -> None:
+    slope = np.linspace(0.3, 0.6, 256, dtype=np.float32)[:, None] * np.ones((1, 256), np.float32)
+    for image in (np.full_like(slope, 0.5), slope):
+        noisy = expose(image, dose, np.random.default_rng(2), fast_axis_correlation=correlation)
+        pixels = np.uint16(np.clip(noisy, 0, 4) * 10000)
+        frame = Frame("0" * 16, "test", "test:", pixels, "0" * 64, Area.whole(pixels.shape))
+        counts = focus_map(frame, Focus(), scorer).counts()
+        assert counts["sharp"] == counts["blurred"] == 0
 
 
 def test_gain_and_offset_do_not_matter(scorer: SigmaScorer) -> None:

@@ -138,3 +138,4 @@ def test_area_under_curve_counts_ties_half() -> None:
     low, high = np.array([0.0, 1.0]), np.array([1.0, 2.0])
     assert evaluation.area_under_curve(low, high) == pytest.approx(0.875)
     assert evaluation.area_under_curve(low, low) == pytest.approx(0.5)
+    assert evaluation.area_under_curve(low, np.array([])) is None

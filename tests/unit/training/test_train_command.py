@@ -40,6 +40,21 @@ def test_train_writes_weights_that_the_daemon_can_load(
     assert card.trained_on[0]["frames"] > 0
 
 
+def test_fine_tuning_starts_from_the_shipped_weights(frames: Path, tmp_path: Path) -> None:
+    arguments = ["--data", str(frames), "--out", str(tmp_path / "o"), "--from", "light", "--threads", "1"]
+    result = CliRunner().invoke(command, [*arguments, "--iterations", "1", "--batch", "1"])
+    assert result.exit_code == 0, result.output
+    shipped, tuned = load_card("light"), load_card(tmp_path / "o" / "light.safetensors")
+    before, after = (read_tensors(card)["fine.head.weight"] for card in (shipped, tuned))
+    np.testing.assert_allclose(np.asarray(after, float), np.asarray(before, float), atol=1e-2)
+
+
+def test_starting_from_nowhere_is_wrong_usage(tmp_path: Path) -> None:
+    result = CliRunner().invoke(command, ["--from", "nowhere", "--out", str(tmp_path), "--iterations", "1"])
+    assert result.exit_code == 2
+    assert "light" in result.output
+
+
 def test_two_lengths_are_wrong_usage(tmp_path: Path) -> None:
     result = CliRunner().invoke(command, ["--minutes", "1", "--iterations", "1", "--out", str(tmp_path)])
     assert result.exit_code == 2

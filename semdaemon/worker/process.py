@@ -6,10 +6,8 @@ The module imports torch only inside `serve`, so that the parent can import it t
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
-import platform
 import signal
 import sys
 import threading
@@ -20,6 +18,7 @@ from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING, Any
 
 from semdaemon.errors import SemdaemonError
+from semdaemon.refocus.allocator import keep_big_blocks
 
 if TYPE_CHECKING:
     from semdaemon.refocus.engine import Engine
@@ -40,7 +39,7 @@ def serve(pipe: Connection, settings_json: str) -> None:
     # Ctrl-C in a terminal reaches every process of the group; the parent decides when the worker ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _die_with_parent()
-    _tune_malloc()
+    keep_big_blocks()
     try:
         engine, card = _start(json.loads(settings_json))
     except SemdaemonError as error:
@@ -160,16 +159,3 @@ def _die_with_parent() -> None:
         os._exit(0)
 
     threading.Thread(target=watch, name="parent-watch", daemon=True).start()
-
-
-def _tune_malloc() -> None:
-    """Keep big activations mapped: glibc re-maps them on every layer otherwise (28 % of the time)."""
-    if platform.system() != "Linux":
-        return
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (OSError, AttributeError):
-        return  # another C library: nothing to tune
-    trim_threshold, mmap_threshold = -1, -3
-    mallopt(mmap_threshold, 2**30)
-    mallopt(trim_threshold, 2**31 - 1)

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -28,6 +29,13 @@ from semdaemon.recent import RecentFrames
 from semdaemon.settings import Settings
 from semdaemon.sources import Sighting, Source
 from semdaemon.sources.folder import FolderSource
+from semdaemon.sources.micromanager import MicroManagerSource
+from semdaemon.sources.ndtiff import SOURCE as NDTIFF
+from semdaemon.sources.ndtiff import NDTiffSource, StackReader
+from semdaemon.sources.pushed import PushedSource
+from semdaemon.sources.reader import FrameReader
+from semdaemon.sources.spool import FOLDER as SPOOL_FOLDER
+from semdaemon.sources.spool import Spool, spooled_reader
 from semdaemon.wire.publisher import Publisher
 from semdaemon.worker import Worker
 
@@ -63,6 +71,8 @@ class Daemon:
         self.page: PageServer | None = None
         self.worker: Worker | None = None
         self.sources: list[Source] = []
+        self.stacks = NDTiffSource(settings.ndtiff, self._own_folders())
+        self.spool: Spool | None = None
 
     def __enter__(self) -> Daemon:
         try:
@@ -100,6 +110,7 @@ class Daemon:
             metrics=self.metrics,
             recent=RecentFrames(),
             changed=self._changed,
+            readers=self._readers(),
         )
         # From here on others may ask for the status, and every part that it names is there.
         if self.publisher is not None:
@@ -112,8 +123,16 @@ class Daemon:
         systemd.notify("READY=1")
         _log.info("daemon ready", version=__version__, recovered=recovered, **self.addresses())
 
+    def _readers(self) -> dict[str, FrameReader]:
+        """Who settles and reads the frames of sources that are no plain files."""
+        spooled = spooled_reader(self.settings.limits)
+        stacks = StackReader(self.settings.ndtiff, self.settings.limits, self.stacks.places)
+        return {PushedSource.name: spooled, MicroManagerSource.name: spooled, NDTIFF: stacks}
+
     def _start_page(self) -> PageServer:
-        pictures = Pictures(self.journal, self.settings.limits, self.settings.page.pictures_bytes)
+        pictures = Pictures(
+            self.journal, self.settings.limits, self.settings.page.pictures_bytes, self.pipeline.read_again
+        )
         app = create_app(
             journal=self.journal,
             pictures=pictures.get,
@@ -138,14 +157,32 @@ class Daemon:
             thread.start()
 
     def _start_sources(self) -> None:
+        if self.settings.folder.folders or self.settings.ndtiff.folders:
+            self.sources.append(self.stacks)
         if self.settings.folder.folders:
-            excluded = [self.settings.output.folder, self.settings.daemon.state_dir]
-            self.sources.append(FolderSource(self.settings.folder, excluded))
+            self.sources.append(FolderSource(self.settings.folder, self._own_folders(), self.stacks.adopt))
+        self.sources += self._spooled_sources()
         for name in self.settings.daemon.sources:
             self.sources.append(load_plug(SOURCE_GROUP, name, "daemon.sources")(self.settings))
         for source in self.sources:
             source.start(self._deliver)
             self._at_stop(f"source {source.name}", source.stop)
+
+    def _own_folders(self) -> list[Path]:
+        return [self.settings.output.folder, self.settings.daemon.state_dir]
+
+    def _spooled_sources(self) -> list[Source]:
+        """Sources whose frames exist only in memory, and the spool that makes files of them."""
+        settings = self.settings
+        self.spool = Spool(settings.spool, settings.daemon.state_dir / SPOOL_FOLDER, self.journal)
+        self.spool.start()
+        self._at_stop("spool", self.spool.stop)
+        found: list[Source] = []
+        if settings.pushed.endpoint:
+            found.append(PushedSource(settings.pushed, settings.limits, self.spool))
+        if settings.micromanager.enabled or settings.micromanager.python_backend:
+            found.append(MicroManagerSource(settings.micromanager, settings.limits, self.spool))
+        return found
 
     def _deliver(self, sightings: Sequence[Sighting]) -> None:
         new = self.journal.see(sightings)
@@ -194,6 +231,7 @@ class Daemon:
             "page": self.page.url if self.page is not None else "",
             "endpoint": self.publisher.endpoint if self.publisher is not None else "",
             "control": self.publisher.control_endpoint if self.publisher is not None else "",
+            "pushed": next((each.endpoint for each in self.sources if isinstance(each, PushedSource)), ""),
         }
 
     def status(self) -> dict[str, Any]:
@@ -209,6 +247,7 @@ class Daemon:
             "oldest_waiting_s": self.journal.oldest_waiting_s(),
             "worker": {"state": "disabled"} if worker is None else worker.describe(),
             "sources": [_plain_health(source) for source in self.sources],
+            "spool": {} if self.spool is None else self.spool.describe(),
             "output": {"folder": str(self.settings.output.folder), "fault": self.pipeline.output_fault},
             "threads_alive": not self._stalled(),
             "addresses": self.addresses(),

@@ -55,15 +55,40 @@ def _packages(_: Settings) -> Iterator[Finding]:
             )
 
 
+def _micromanager(settings: Settings) -> Iterator[Finding]:
+    own = settings.micromanager
+    if not (own.enabled or own.python_backend):
+        return
+    for name in ("pycromanager", "pymmcore"):
+        try:
+            yield Finding(name, "ok", metadata.version(name))
+        except metadata.PackageNotFoundError:
+            yield Finding(name, "wrong", "not installed", "pip install 'semdaemon[micromanager]'")
+    if own.python_backend:
+        return
+    where = f"port {own.port}"
+    try:
+        with socket.create_connection(("127.0.0.1", own.port), 0.5):
+            yield Finding("Micro-Manager", "ok", f"something listens at {where}")
+    except OSError:
+        yield Finding(
+            "Micro-Manager",
+            "warn",
+            f"nothing listens at {where}",
+            f"Open Micro-Manager and tick 'Run server on port {own.port}' in its options.",
+        )
+
+
 def _folders(settings: Settings) -> Iterator[Finding]:
-    if not settings.folder.folders:
+    folders = (*settings.folder.folders, *settings.ndtiff.folders)
+    if not folders:
         yield Finding(
             "acquisition folder",
             "warn",
             "none is set",
             "Set folder.folders, or give --folder to 'semdaemon run'.",
         )
-    for folder in settings.folder.folders:
+    for folder in folders:
         yield _folder(folder)
 
 
@@ -109,6 +134,7 @@ def _writable(name: str, folder: Path, *, local: bool) -> Finding:
 
 def _ports(settings: Settings) -> Iterator[Finding]:
     wanted = [("publisher", settings.publish.endpoint), ("control", settings.publish.control)]
+    wanted.append(("pushed frames", settings.pushed.endpoint))
     if settings.page.enabled:
         wanted.append(("page", f"tcp://{settings.page.host}:{settings.page.port}"))
     for name, endpoint in wanted:
@@ -181,6 +207,7 @@ def _worker(settings: Settings) -> Iterator[Finding]:
 
 CHECKS: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
     _packages,
+    _micromanager,
     _folders,
     _places,
     _ports,

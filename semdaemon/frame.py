@@ -66,7 +66,8 @@ class Frame:
     source
         Name of the source it came from, e.g. ``folder``.
     uri
-        Where it came from (``file:///...``, with ``#page=N`` for later pages of a file).
+        Where it came from (``file:///...``, with ``#page=N`` for later pages of a file, ``#frame=N`` for
+        frames of a stack that grows).
     pixels
         (height, width), uint8, uint16, uint32, int8, int16, int32 or float32, native byte order, read-only.
     content_sha256

@@ -7,9 +7,9 @@ The journal is the queue between the two halves and the memory of both, so a res
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,6 @@ import structlog
 
 from semdaemon.errors import FrameError, SemdaemonError, WorkerError
 from semdaemon.focus import BLURRED, FocusMap, Scorer, focus_map
-from semdaemon.formats import read_frames
 from semdaemon.formats.output import claim_output_path, write_refocused
 from semdaemon.frame import Frame
 from semdaemon.journal import Journal, Row
@@ -26,7 +25,8 @@ from semdaemon.outbound import Outbound
 from semdaemon.provenance import provenance_of
 from semdaemon.recent import RecentFrames
 from semdaemon.settings import Settings
-from semdaemon.sources.settle import NotYet, settle
+from semdaemon.sources.reader import FileReader, FrameReader
+from semdaemon.sources.settle import NotYet
 from semdaemon.worker import Worker, WorkerAnswer
 
 MOST_ATTEMPTS = 3
@@ -40,7 +40,10 @@ _log = structlog.get_logger("semdaemon")
 
 @dataclass
 class Pipeline:
-    """What a frame passes through."""
+    """What a frame passes through.
+
+    ``readers`` holds, by the source's name, who settles and reads its frames; others are plain files.
+    """
 
     settings: Settings
     journal: Journal
@@ -50,6 +53,7 @@ class Pipeline:
     metrics: Metrics
     recent: RecentFrames
     changed: Callable[[], None] = lambda: None
+    readers: Mapping[str, FrameReader] = field(default_factory=dict)
     output_fault: str | None = None
     _deaths: dict[int, int] = field(default_factory=dict)
     _retry_at: float = 0.0
@@ -64,13 +68,7 @@ class Pipeline:
         interrupted = _was_interrupted(row)
         try:
             with self.metrics.stage_seconds.labels("settle").time():
-                found = settle(
-                    row,
-                    self.settings.folder,
-                    self.settings.limits,
-                    time.time(),
-                    reader=partial(self._read_counted, row),
-                )
+                found = self._reader(row).settle(row, time.time(), partial(self._begun, row))
         except FrameError as error:
             self._unreadable(row, error)
             return True
@@ -93,11 +91,17 @@ class Pipeline:
                 self._score(page_row, frame, interrupted=interrupted)
         return True
 
-    def _read_counted(self, row: Row, path: Path, **options: Any) -> list[Frame]:
-        """Read a file, counted on disk before it begins: one that kills its reader is known by the count."""
+    def _begun(self, row: Row) -> None:
+        """Counted on disk before reading begins: a file that kills its reader is known by the count."""
         if self.journal.attempt(row.key) > MOST_ATTEMPTS:
             raise _poison(row)
-        return read_frames(path, **options)
+
+    def _reader(self, row: Row) -> FrameReader:
+        return self.readers.get(row.source, self._files)
+
+    @cached_property
+    def _files(self) -> FrameReader:
+        return FileReader(self.settings.folder, self.settings.limits)
 
     def _unreadable(self, row: Row, error: FrameError) -> None:
         if error.code == "vanished":
@@ -124,7 +128,7 @@ class Pipeline:
 
     def _scored(self, row: Row, frame: Frame, focus: FocusMap) -> None:
         self.metrics.frames["scored"].inc()
-        self.metrics.score_delay_seconds.observe(max(0.0, time.time() - row.mtime_ns / 1e9))
+        self.metrics.score_delay_seconds.observe(max(0.0, time.time() - self._reader(row).saved_at(row)))
         wanted, reason = self._what_to_refocus(focus)
         summary = {
             "verdicts": focus.counts(),
@@ -165,7 +169,7 @@ class Pipeline:
             if self.journal.attempt(row.key) > MOST_ATTEMPTS:
                 self._fail(row, _poison(row))
                 return True
-            frame = self.recent.take(row.key) or self._read_again(row)
+            frame = self.recent.take(row.key) or self.read_again(row)
             answer = worker.refocus(frame, row.focus_blob or b"")
         except WorkerError as error:
             return self._worker_gone(row, error)
@@ -180,11 +184,9 @@ class Pipeline:
         self._refocused(row, frame, answer, interrupted=interrupted)
         return True
 
-    def _read_again(self, row: Row) -> Frame:
-        """The frame from its file, which must still hold what was scored."""
-        frame = next(
-            iter(read_frames(row.path, source=row.source, limits=self.settings.limits, only_page=row.page))
-        )
+    def read_again(self, row: Row) -> Frame:
+        """The frame from its file, which must still hold what was scored; any thread may call."""
+        frame = self._reader(row).read_again(row)
         if frame.content_sha256 != row.content_sha256:
             raise FrameError(
                 "overwritten",
@@ -255,7 +257,7 @@ class Pipeline:
                 provenance=provenance,
                 compression=self.settings.output.compression,
                 keep_original_page=self.settings.output.keep_original_page,
-                source_path=row.path,
+                source_path=self._reader(row).original(row),
             )
         return path
 

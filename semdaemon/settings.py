@@ -103,14 +103,38 @@ class Folder(Section):
     @field_validator("backlog")
     @classmethod
     def _backlog_is_a_time(cls, value: str) -> str:
-        if value in ("all", "new"):
-            return value
-        from datetime import datetime
+        return _backlog(value)
 
-        moment = datetime.fromisoformat(value)
-        if moment.tzinfo is None:
-            raise ValueError("a time needs its zone, e.g. 2026-03-01T18:00:00Z; or 'all' or 'new'")
+
+def _backlog(value: str) -> str:
+    if value in ("all", "new"):
         return value
+    from datetime import datetime
+
+    moment = datetime.fromisoformat(value)
+    if moment.tzinfo is None:
+        raise ValueError("a time needs its zone, e.g. 2026-03-01T18:00:00Z; or 'all' or 'new'")
+    return value
+
+
+class NDTiff(Section):
+    """NDTiff datasets and Micro-Manager's OME-TIFF stacks, followed while they grow."""
+
+    folders: tuple[HomePath, ...] = Field(
+        (), description="Datasets, or folders in which datasets appear; never written to."
+    )
+    backlog: Literal["all", "new"] | str = Field(
+        "all", description="Stacks there at start: 'all', 'new' (none), or written since an RFC 3339 time."
+    )
+    poll_s: float = Field(0.02, gt=0, le=60, description="Pause between looks at a growing stack, seconds.")
+    idle_poll_s: float = Field(1.0, gt=0, le=3600, description="The same where nothing comes, seconds.")
+    rescan_s: float = Field(2.0, gt=0, description="Reconciling scan for new stacks, seconds.")
+    give_up_s: float = Field(10.0, ge=0, description="A frame begun and not complete so long is a fault, s.")
+
+    @field_validator("backlog")
+    @classmethod
+    def _backlog_is_a_time(cls, value: str) -> str:
+        return _backlog(value)
 
 
 class Limits(Section):
@@ -232,6 +256,67 @@ class Page(Section):
         return value
 
 
+class Pushed(Section):
+    """Frames that a script's hook pushes."""
+
+    endpoint: str = Field("tcp://127.0.0.1:5572", description="PULL socket; '' takes none.")
+    insecure: bool = Field(False, description="Let other machines push, without encryption.")
+
+    @model_validator(mode="after")
+    def _loopback(self) -> Pushed:
+        if self.endpoint and not self.endpoint.startswith(("tcp://", "ipc://")):
+            raise ValueError("expected an address such as tcp://127.0.0.1:5572, or '' for none")
+        if not self.insecure and not is_local_endpoint(self.endpoint):
+            raise ValueError(
+                f"{self.endpoint} can be reached from other machines; "
+                "keep to 127.0.0.1 or set insecure = true"
+            )
+        return self
+
+
+class MicroManager(Section):
+    """Live mode of Micro-Manager, or a camera through Micro-Manager's drivers."""
+
+    enabled: bool = Field(False, description="Peek at live mode of the Micro-Manager that runs here.")
+    port: int = Field(4827, ge=1, le=65535, description="Micro-Manager's bridge server.")
+    poll_s: float = Field(0.015, gt=0, le=10, description="Pause between looks in live mode, seconds.")
+    idle_poll_s: float = Field(0.25, gt=0, le=10, description="Pause between looks otherwise, seconds.")
+    interval_s: float = Field(
+        0.0, ge=0, description="Least time between two frames taken, seconds; 0 takes every new one."
+    )
+    silence_s: float = Field(
+        2.0, gt=0, description="The process that talks to Micro-Manager is replaced after this silence, s."
+    )
+    start_timeout_s: float = Field(60.0, gt=0, description="And after this long at its start, seconds.")
+    backoff_s: float = Field(0.25, gt=0, description="First pause before it is replaced; doubles up to 2 s.")
+    recycle_polls: int = Field(
+        100_000, ge=1, description="Replaced after this many looks: pycromanager keeps 0.4 kB of each."
+    )
+    python_backend: bool = Field(
+        False, description="Own the camera through pymmcore instead, for instruments without the window."
+    )
+    config_file: str = Field("", description="Micro-Manager's hardware configuration (.cfg).")
+    adapter_path: str = Field("", description="Folder with the device adapters.")
+    exposure_ms: float = Field(0.0, ge=0, description="Exposure; 0 leaves the configuration's.")
+
+    @model_validator(mode="after")
+    def _backend_has_its_files(self) -> MicroManager:
+        if self.python_backend and not (self.config_file and self.adapter_path):
+            raise ValueError("python_backend needs config_file and adapter_path")
+        return self
+
+
+class Spool(Section):
+    """Frames that exist only in memory (live mode, pushed ones) become files in the state folder."""
+
+    max_bytes: int = Field(
+        2 * 2**30, gt=0, description="Waiting frames; beyond it a new one is dropped, counted and told."
+    )
+    keep_bytes: int = Field(
+        256 * 2**20, ge=0, description="Finished frames kept for the page, newest first; 0 keeps none."
+    )
+
+
 def is_local_endpoint(endpoint: str) -> bool:
     """True for endpoints that only this machine can reach."""
     return not endpoint.startswith("tcp://") or endpoint.startswith(
@@ -248,6 +333,7 @@ class Settings(BaseSettings):
 
     daemon: Daemon = Daemon()
     folder: Folder = Folder()
+    ndtiff: NDTiff = NDTiff()
     limits: Limits = Limits()
     focus: Focus = Focus()
     refocus: Refocus = Refocus()
@@ -255,6 +341,9 @@ class Settings(BaseSettings):
     output: Output = Output()
     publish: Publish = Publish()
     page: Page = Page()
+    pushed: Pushed = Pushed()
+    micromanager: MicroManager = MicroManager()
+    spool: Spool = Spool()
 
     @classmethod
     def settings_customise_sources(
@@ -270,7 +359,7 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _output_outside_input(self) -> Settings:
         out = self.output.folder.resolve()
-        for folder in self.folder.folders:
+        for folder in (*self.folder.folders, *self.ndtiff.folders):
             root = folder.resolve()
             if out == root or root in out.parents:
                 raise ValueError(

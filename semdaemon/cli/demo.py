@@ -86,6 +86,7 @@ def _settings(folder: Path) -> Settings:
         output={"folder": folder / "output"},
         publish={"endpoint": _free_endpoint(5570), "control": _free_endpoint(5571)},
         page={"port": 8570 if _is_free(8570) else 0},
+        pushed={"endpoint": _free_endpoint(5572)},
     )
 
 

@@ -22,8 +22,13 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
 @click.option("--folder", "folders", type=_FOLDER, multiple=True, help="Acquisition folder; may be repeated.")
 @click.option("--output", type=_FOLDER, help="Where refocused frames go.")
 @state_option
-@click.option("--micromanager", type=int, is_flag=False, flag_value=4827, help="Not yet.")
-@click.option("--ndtiff", type=_FOLDER, multiple=True, help="Not yet.")
+@click.option("--micromanager", type=int, is_flag=False, flag_value=4827, help="Live mode; the port is 4827.")
+@click.option(
+    "--ndtiff",
+    type=_FOLDER,
+    multiple=True,
+    help="NDTiff dataset, or folder in which datasets appear; may be repeated.",
+)
 def command(
     config: Path | None,
     folders: tuple[Path, ...],
@@ -33,10 +38,13 @@ def command(
     ndtiff: tuple[Path, ...],
 ) -> None:
     """Watch acquisition folders, score every frame, refocus what is blurred, publish both."""
-    if micromanager is not None or ndtiff:
-        raise click.UsageError("The Micro-Manager and NDTiff sources are not built yet; use --folder.")
     settings = settings_from(
-        config, state=state, folder={"folders": folders or None}, output={"folder": output}
+        config,
+        state=state,
+        folder={"folders": folders or None},
+        ndtiff={"folders": ndtiff or None},
+        micromanager={} if micromanager is None else {"enabled": True, "port": micromanager},
+        output={"folder": output},
     )
     require_sources(settings)
     configure_logging(settings.daemon.log_level)
@@ -45,11 +53,14 @@ def command(
 
 def require_sources(settings: Settings) -> None:
     """A daemon that watches nothing is a mistake, and so is a folder that was never there."""
-    if not settings.folder.folders and not settings.daemon.sources:
+    live = settings.micromanager.enabled or settings.micromanager.python_backend
+    pushed = bool(settings.pushed.endpoint and settings.pushed.model_fields_set)  # asked for, not by default
+    if not (settings.folder.folders or settings.ndtiff.folders or settings.daemon.sources or live or pushed):
         raise SettingsError(
             "no_source",
             "There is nothing to watch: no acquisition folder is set.",
-            remedy="Give one with --folder DIR, or set folder.folders in the settings file.",
+            remedy="Give one with --folder DIR, --ndtiff DIR or --micromanager, "
+            "or set folder.folders or pushed.endpoint in the settings file.",
         )
 
 

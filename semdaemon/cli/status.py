@@ -79,16 +79,24 @@ def _lines(status: Mapping[str, Any], endpoint: str) -> Iterator[tuple[str, str]
     yield "waiting", _waiting(float(status.get("oldest_waiting_s") or 0.0))
     yield "worker", _worker(status.get("worker") or {})
     for source in status.get("sources") or ():
-        where = ", ".join(
-            str(root.get("path", root) if isinstance(root, dict) else root)
-            for root in source.get("roots", ())
-        )
-        yield "source", f"{source.get('name')} by {source.get('watching', '?')}: {where}"
+        yield "source", _source(source)
     yield "output", str((status.get("output") or {}).get("folder", "?"))
     if page := (status.get("addresses") or {}).get("page"):
         yield "page", str(page)
     if wire := status.get("wire"):
         yield "published", _wire(wire)
+
+
+def _source(source: Mapping[str, Any]) -> str:
+    roots = [
+        str(root.get("path", root) if isinstance(root, dict) else root) for root in source.get("roots", ())
+    ]
+    if roots:
+        return f"{source.get('name')} by {source.get('watching', '?')}: {', '.join(roots)}"
+    counted = ", ".join(f"{count} {name}" for name, count in (source.get("counters") or {}).items() if count)
+    return (
+        f"{source.get('name')}: {'; '.join(filter(None, (source.get('detail'), counted))) or 'nothing yet'}"
+    )
 
 
 def _waiting(oldest_s: float) -> str:

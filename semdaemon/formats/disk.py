@@ -22,6 +22,7 @@ from semdaemon.formats import faults
 
 _SHARING_VIOLATION, _LOCK_VIOLATION = 32, 33
 _RETRIES, _RETRY_S = 5, 0.05
+_LARGE_BYTES, _START_BYTES = 2**26, 512
 _GONE = {errno.ENOENT, errno.ESTALE} if hasattr(errno, "ESTALE") else {errno.ENOENT}
 
 Opener = Callable[[Path], BinaryIO]
@@ -93,6 +94,7 @@ def _copy(path: Path, file: BinaryIO, max_file_bytes: int) -> bytes:
         raise faults.empty_file(path)
     if before.st_size > max_file_bytes:
         raise faults.too_large(path, f"{before.st_size:,} bytes; at most {max_file_bytes:,} are read")
+    _refuse_hole(path, file, before.st_size)
     data = file.read(before.st_size)
     while len(data) < before.st_size:
         more = file.read(before.st_size - len(data))
@@ -103,6 +105,16 @@ def _copy(path: Path, file: BinaryIO, max_file_bytes: int) -> bytes:
     if len(data) != before.st_size or _stamp(after) != _stamp(before):
         raise faults.changed(path)
     return data
+
+
+def _refuse_hole(path: Path, file: BinaryIO, size: int) -> None:
+    """A large file that begins with nothing was made to its size and not filled: nothing is to be read."""
+    if size < _LARGE_BYTES:
+        return
+    start = file.read(_START_BYTES)
+    if start and not any(start):
+        raise faults.not_an_image(path, start)
+    file.seek(0)
 
 
 def _stamp(stat: os.stat_result) -> tuple[int, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,8 @@ from semdaemon.formats.names import json_path, read_provenance
 from semdaemon.formats.output import ANY_SIZE, Refocused, read_output
 from semdaemon.formats.proof import PAGES, same_bits, weights_sha256
 from semdaemon.formats.read import read_frames
-from semdaemon.frame import Pixels, pixels_sha256
+from semdaemon.formats.stackframe import read_numbered_frame
+from semdaemon.frame import Frame, Pixels, pixels_sha256
 
 
 @dataclass(frozen=True)
@@ -157,15 +159,26 @@ def _original_file(output: Refocused) -> tuple[Pixels | None, Check]:
     if path is None or not path.is_file():
         return None, Check(name, True, "not reachable from here; the page inside this file was used")
     try:
-        if read_bytes(path, 2**63 - 1).sha256 != original.get("sha256"):
+        frame = _read_original(path, original)
+        if frame is None:
             return None, Check(name, False, f"{path} is not the file that was refocused (its sha256 differs)")
-        page = int(original.get("page", 0))
-        frame = read_frames(path, limits=ANY_SIZE, only_page=page)[0]
-    except (FrameError, TypeError, ValueError) as error:
+    except (FrameError, OSError, TypeError, ValueError) as error:
         return None, Check(name, False, f"{path}: {getattr(error, 'message', error)}")
     if output.original is not None and pixels_sha256(output.original) != pixels_sha256(frame.pixels):
         return frame.pixels, Check(name, False, f"the original page differs from {path}")
     return frame.pixels, Check(name, True, f"{path} is unchanged and agrees")
+
+
+def _read_original(path: Path, original: Mapping[str, Any]) -> Frame | None:
+    """The frame in its file; None where that holds something else now."""
+    sha256 = original.get("sha256")
+    in_stack = re.search(r"#frame=(\d+)$", str(original.get("uri")))
+    if in_stack:
+        frame = read_numbered_frame(path, int(in_stack[1]), ANY_SIZE)
+        return frame if frame is not None and frame.content_sha256 == sha256 else None
+    if read_bytes(path, 2**63 - 1).sha256 != sha256:
+        return None
+    return read_frames(path, limits=ANY_SIZE, only_page=int(original.get("page", 0)))[0]
 
 
 def _local_path(uri: str) -> Path | None:

@@ -118,6 +118,13 @@ class JournalReader:
                     return [row_from(each) for each in found]
         return []
 
+    def states(self, uris: Sequence[str]) -> dict[str, str]:
+        """The state of the newest row of each of these URIs; those that it does not know are left out."""
+        query = "SELECT state FROM frames WHERE uri = ? ORDER BY generation DESC LIMIT 1"
+        with self._database.read() as connection:
+            found = {uri: connection.execute(query, (uri,)).fetchone() for uri in uris}
+        return {uri: str(row[0]) for uri, row in found.items() if row is not None}
+
     def history(self, key: int) -> list[Event]:
         """Every change of state of this frame, oldest first."""
         query = "SELECT at, state, reason, detail FROM events WHERE key = ? ORDER BY number"

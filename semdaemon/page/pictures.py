@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +15,7 @@ from semdaemon.focus import FocusMap, picture
 from semdaemon.focus.overlay import overlay
 from semdaemon.formats import read_frames
 from semdaemon.formats.output import read_output
-from semdaemon.frame import Area, Pixels, intensity_range
+from semdaemon.frame import Area, Frame, Pixels, intensity_range
 from semdaemon.journal import Journal, Row
 from semdaemon.settings import Limits
 
@@ -31,10 +32,22 @@ class Pictures:
 
     Kinds: ``original``, ``refocused`` (same grey levels, badge burnt in), ``map``, ``mask`` (transparent but
     for the border of what the network changed), ``thumb``. Any thread may call.
+
+    Parameters
+    ----------
+    read
+        How a row's frame is read again; None reads files (see `semdaemon.sources.reader`).
     """
 
-    def __init__(self, journal: Journal, limits: Limits, budget_bytes: int) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        limits: Limits,
+        budget_bytes: int,
+        read: Callable[[Row], Frame] | None = None,
+    ) -> None:
         self._journal, self._limits, self._budget_bytes = journal, limits, budget_bytes
+        self._read = read or self._read_file
         self._kept: OrderedDict[tuple[int, str, str], Encoded] = OrderedDict()
         self._kept_bytes = 0
         self._lock = threading.Lock()
@@ -92,7 +105,7 @@ class Pictures:
         if row.shape is None:
             return None
         try:
-            frame = read_frames(row.path, source=row.source, limits=self._limits, only_page=row.page)[0]
+            frame = self._read(row)
             if frame.content_sha256 == row.content_sha256:
                 return frame.pixels, frame.image_area
         except SemdaemonError:
@@ -100,6 +113,9 @@ class Pictures:
                 raise
         kept = None if row.output is None else read_output(row.output).original
         return None if kept is None else (kept, FocusMap.from_bytes(row.focus_blob or b"").area)
+
+    def _read_file(self, row: Row) -> Frame:
+        return read_frames(row.path, source=row.source, limits=self._limits, only_page=row.page)[0]
 
 
 def _draw(row: Row, kind: str, original: Pixels, area: Area) -> Image.Image | None:

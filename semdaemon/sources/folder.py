@@ -8,7 +8,7 @@ from pathlib import Path
 import structlog
 
 from semdaemon.settings import Folder
-from semdaemon.sources.root import FolderRoot
+from semdaemon.sources.root import Adopt, FolderRoot, keep_all
 from semdaemon.sources.scan import Rules
 from semdaemon.sources.source import Deliver, SourceHealth
 
@@ -24,13 +24,16 @@ class FolderSource:
         Section ``folder``.
     excluded
         Folders of the daemon's own (output, state), left out wherever they lie.
+    adopt
+        Another source's way to take a file over: called for every file, in this source's threads;
+        what it answers with True is not delivered.
     """
 
     name = "folder"
 
-    def __init__(self, settings: Folder, excluded: Sequence[Path] = ()) -> None:
+    def __init__(self, settings: Folder, excluded: Sequence[Path] = (), adopt: Adopt = keep_all) -> None:
         rules = Rules(settings, excluded)
-        self._roots = [FolderRoot(path, settings, rules, self.name) for path in _distinct(settings)]
+        self._roots = [FolderRoot(path, settings, rules, self.name, adopt) for path in _distinct(settings)]
 
     def start(self, deliver: Deliver) -> None:
         """Begin to look; ``deliver`` is called from one thread a folder."""

@@ -34,6 +34,14 @@ _SCAN_SHARE, _POLLING_SHARE = 0.05, 0.25
 _log = structlog.get_logger("semdaemon.sources")
 
 
+Adopt = Callable[[Sighting], bool]
+
+
+def keep_all(_: Sighting) -> bool:
+    """No other source takes files over."""
+    return False
+
+
 class FolderRoot:
     """Sees every frame below one folder.
 
@@ -42,8 +50,10 @@ class FolderRoot:
     are looked at at once.
     """
 
-    def __init__(self, path: Path, settings: Folder, rules: Rules, source: str = "folder") -> None:
-        self.path = path
+    def __init__(
+        self, path: Path, settings: Folder, rules: Rules, source: str = "folder", adopt: Adopt = keep_all
+    ) -> None:
+        self.path, self._adopt = path, adopt
         self._source, self._settings, self._rules = source, settings, rules
         self._memory, self._hot = Memory(settings.backlog), HotFolders()
         self._hints: set[str] = set()
@@ -283,7 +293,9 @@ class FolderRoot:
 
     def _hand_over(self, files: Sequence[Found]) -> None:
         began = time.monotonic()
-        self._deliver([self._sighting(*file) for file in files])
+        sightings = [self._sighting(*file) for file in files]
+        if own := [sighting for sighting in sightings if not self._adopt(sighting)]:
+            self._deliver(own)
         self._hot.note(files)
         self._handing_over_s += time.monotonic() - began
 

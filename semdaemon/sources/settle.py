@@ -129,7 +129,7 @@ def settle(
         The file cannot be read and no patience is left, or never can be; ``vanished`` where it is gone.
     """
     look = _Look(file, settings, now)
-    about = _about(file, stat_of)
+    about = file_about(file, stat_of)
     if isinstance(about, NotYet):
         return replace(about, retry_at=now + _ROOT_RETRY_S)
     if stat.S_ISDIR(about.st_mode):
@@ -153,7 +153,7 @@ def settle(
 def _accepted(
     look: _Look, frames: tuple[Frame, ...], stat_of: Callable[[Path], os.stat_result]
 ) -> Settled | NotYet:
-    about = _about(look.file, stat_of)
+    about = file_about(look.file, stat_of)
     if isinstance(about, NotYet):
         return replace(about, retry_at=look.now + _ROOT_RETRY_S)
     if (torn := _changed(look, about)) is not None:
@@ -175,7 +175,7 @@ def tail_untouched(frame: Frame) -> bool:
     return tail_is_uniform(frame.pixels)
 
 
-def _about(file: WaitingFile, stat_of: Callable[[Path], os.stat_result]) -> os.stat_result | NotYet:
+def file_about(file: WaitingFile, stat_of: Callable[[Path], os.stat_result]) -> os.stat_result | NotYet:
     try:
         return stat_of(file.path)
     except FileNotFoundError as error:
@@ -229,7 +229,7 @@ def _has_bytes(path: Path) -> bool:
 def _patience(look: _Look, error: FrameError, stat_of: Callable[[Path], os.stat_result]) -> NotYet:
     """Another look later, or the fault itself where time is up or would not help."""
     if error.code in _GONE:
-        about = _about(look.file, stat_of)  # raises vanished where it is gone
+        about = file_about(look.file, stat_of)  # raises vanished where it is gone
         if isinstance(about, NotYet):
             return replace(about, retry_at=look.now + _ROOT_RETRY_S)
         return look.again(error, _LONGEST_RETRY_S)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
@@ -63,7 +63,10 @@ class RootHealth:
 
 @dataclass(frozen=True, slots=True)
 class SourceHealth:
-    """How a source is; ``watching`` and ``last_scan_at`` are those of its worst root."""
+    """How a source is; ``watching`` and ``last_scan_at`` are those of its worst root.
+
+    ``counters`` counts since the start what a source took and what it could not.
+    """
 
     name: str
     ok: bool
@@ -71,6 +74,7 @@ class SourceHealth:
     watching: Watching
     roots: tuple[RootHealth, ...] = ()
     last_scan_at: float | None = None
+    counters: Mapping[str, int] = field(default_factory=dict)
 
 
 @runtime_checkable

@@ -34,6 +34,7 @@ class RunningDaemon:
             "output": {"folder": str(self.output)},
             "daemon": {"state_dir": str(self.state), "drain_s": 5.0},
             "publish": {"endpoint": "tcp://127.0.0.1:*", "control": "tcp://127.0.0.1:*"},
+            "pushed": {"endpoint": "tcp://127.0.0.1:*"},
             "page": {"port": 0},
             "worker": {"device": "cpu", "threads": 1},
         }

@@ -16,6 +16,7 @@ from semdaemon.formats.vendors import (
     jeol,
     micromanager,
     ome,
+    spooled,
     tescan,
     zeiss,
 )
@@ -31,6 +32,7 @@ READERS: dict[str, Reader] = {
     "jeol": jeol.parse,
     "hitachi": hitachi.parse,
     "micromanager": micromanager.parse,
+    "spooled": spooled.parse,
     "ome": ome.parse,
     "imagej": imagej.parse,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
 
 from semdaemon.formats.ifd import decode_text
@@ -26,12 +27,13 @@ def parse(evidence: Evidence) -> Told | None:
     return Told(
         vendor="micromanager",
         metadata=found,
-        pixel_size_m=_pixel_size(found),
-        acquired_at=_acquired(found),
+        pixel_size_m=pixel_size_m(found),
+        acquired_at=acquired_at(found),
     )
 
 
-def _pixel_size(found: dict[str, object]) -> tuple[float, float] | None:
+def pixel_size_m(found: Mapping[str, object]) -> tuple[float, float] | None:
+    """(y, x) in metres from an image's tags; None where Micro-Manager has no calibration."""
     for key in ("PixelSizeUm", "PixelSize_um", "PixelSizeMicrons"):
         size_um = number(found.get(key))
         if size_um:  # 0 means: not calibrated
@@ -39,9 +41,10 @@ def _pixel_size(found: dict[str, object]) -> tuple[float, float] | None:
     return None
 
 
-def _acquired(found: dict[str, object]) -> datetime | None:
-    for key in ("ReceivedTime", "Time", "UserData-TimeReceivedByCore"):
-        text = str(found.get(key, ""))
+def acquired_at(found: Mapping[str, object]) -> datetime | None:
+    """When an image was taken, from its tags."""
+    for key in ("ReceivedTime", "Time", "TimeReceivedByCore", "UserData-TimeReceivedByCore"):
+        text = str(found.get(key, "")).removesuffix(" -")  # the Python writer leaves the zone's place empty
         when = moment([text], ("%Y-%m-%d %H:%M:%S.%f %z", "%Y-%m-%d %H:%M:%S %z")) or iso_moment(text)
         if when is not None:
             return when

@@ -161,10 +161,9 @@ class Pipeline:
         if worker is None or not worker.available or time.monotonic() < self._retry_at:
             return False
         row = self.journal.next_to_refocus()
-        if row is None:
+        if row is None or not self._is_up(worker):
             return False
         try:
-            worker.start()
             interrupted = _was_interrupted(row)
             if self.journal.attempt(row.key) > MOST_ATTEMPTS:
                 self._fail(row, _poison(row))
@@ -195,10 +194,19 @@ class Pipeline:
             )
         return frame
 
+    def _is_up(self, worker: Worker) -> bool:
+        """Start the worker where it is down; a worker that does not come up is no fault of a frame."""
+        try:
+            worker.start()
+        except WorkerError as error:
+            self.metrics.faults.labels(error.code).inc()
+            return False
+        return True
+
     def _worker_gone(self, row: Row, error: WorkerError) -> bool:
         self.metrics.faults.labels(error.code).inc()
         if error.code not in ("worker_died", "worker_timeout"):
-            # The device, the weights or a stop: no fault of this frame, and its attempt does not count.
+            # A stop, say: no fault of this frame, and its attempt does not count.
             self.journal.release(row.key)
             return False
         deaths = self._deaths[row.key] = self._deaths.get(row.key, 0) + 1

@@ -98,16 +98,32 @@ class Worker:
         return self._health.state != "degraded" or time.monotonic() >= self._health.retry_at
 
     def start(self) -> None:
-        """Start the process and wait until its network is loaded.
+        """Start the process and wait until its network is loaded; does nothing where it runs.
 
         Raises
         ------
-        WorkerError, WeightsError
-            What the worker says of its device and weights; ``worker_start`` where it dies or takes too long.
+        WorkerError
+            What the worker says of its device and weights; ``worker_died`` or ``worker_timeout`` where it
+            does not come up; ``worker_degraded`` while the pause after a failure lasts; ``worker_stopping``.
         """
         with self._talking:
-            if self._process is None or not self._process.is_alive():
+            if self._stopping.is_set():
+                raise WorkerError("worker_stopping", "The worker is being stopped.")
+            if self._process is not None and self._process.is_alive():
+                return
+            if not self.available:
+                raise WorkerError(
+                    "worker_degraded",
+                    f"Refocusing pauses after {self._health.failures_in_a_row} worker failures in a row; "
+                    f"the last: {self._health.last_fault}.",
+                    remedy="Scores go on. 'semdaemon doctor' checks device and weights.",
+                )
+            try:
                 self._spawn()
+            except WorkerError as error:
+                self._kill()
+                self._failed(str(error))
+                raise
 
     def _spawn(self) -> None:
         self._health.state = "starting"
@@ -120,7 +136,6 @@ class Worker:
         self._pipe = ours
         message = self._receive(self._settings.start_timeout_s, "load its network")
         if message["kind"] != "ready":
-            self._kill()
             raise WorkerError(message["code"], message["message"], remedy=message["remedy"])
         self._health.description = {key: message[key] for key in ("pid", "device", "weights")}
         self._health.state = "ready"
@@ -141,7 +156,7 @@ class Worker:
             return self._refocus(frame, focus_blob, everywhere)
 
     def _refocus(self, frame: Frame, focus_blob: bytes, everywhere: bool) -> WorkerAnswer:
-        self._ensure()
+        self.start()
         layout = Layout(frame.shape, frame.pixels.dtype.name)
         memory = self._block.fit(layout)
         pixels, refocused, mask = layout.arrays(memory)
@@ -177,24 +192,6 @@ class Worker:
             self._kill()
             self._block.close()
             self._health.state = "stopped"
-
-    def _ensure(self) -> None:
-        if self._stopping.is_set():
-            raise WorkerError("worker_stopping", "The worker is being stopped.")
-        if self._process is not None and self._process.is_alive():
-            return
-        if not self.available:
-            raise WorkerError(
-                "worker_degraded",
-                f"Refocusing pauses after {self._health.failures_in_a_row} worker failures in a row; "
-                f"the last: {self._health.last_fault}.",
-                remedy="Scores go on. 'semdaemon doctor' checks device and weights.",
-            )
-        try:
-            self.start()
-        except WorkerError as error:
-            self._failed(str(error))
-            raise
 
     def _ask(self, job: dict[str, Any], focus_blob: bytes) -> dict[str, Any]:
         self._job += 1

@@ -190,5 +190,5 @@ def test_a_large_frame_is_scored_within_a_second_by_a_small_parent(
         delays.append(listening.of("score")[number]["received_at"] - complete)
     listening.end()
     # One second on an idle machine; CI machines are shared, so the test allows for a neighbour.
-    assert min(delays) < 2.0, delays
+    assert min(delays) < 1.5, delays
     assert running.rss_bytes() < 300 * 2**20

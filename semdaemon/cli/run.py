@@ -52,7 +52,7 @@ def command(
 
 
 def require_sources(settings: Settings) -> None:
-    """A daemon that watches nothing is a mistake, and so is a folder that was never there."""
+    """A daemon that watches nothing is a mistake; a folder that is not there yet may still be mounted."""
     live = settings.micromanager.enabled or settings.micromanager.python_backend
     pushed = bool(settings.pushed.endpoint and settings.pushed.model_fields_set)  # asked for, not by default
     if not (settings.folder.folders or settings.ndtiff.folders or settings.daemon.sources or live or pushed):

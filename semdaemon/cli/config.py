@@ -7,8 +7,7 @@ from pathlib import Path
 import click
 
 from semdaemon.cli.options import config_option
-from semdaemon.settings import default_settings_path, load_settings
-from semdaemon.settings_file import example_toml, settings_toml
+from semdaemon.settings import default_settings_path, example_toml, load_settings, settings_toml
 
 
 @click.group("config")

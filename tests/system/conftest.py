@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from semdaemon.journal import Journal, find_journal
-from semdaemon.settings_file import toml_value
+from semdaemon.settings import toml_value
 
 START_S = 60.0
 

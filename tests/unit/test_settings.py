@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from semdaemon.errors import SettingsError
-from semdaemon.settings import Settings, load_settings
-from semdaemon.settings_file import example_toml, settings_toml
+from semdaemon.settings import Settings, example_toml, load_settings, settings_toml
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 

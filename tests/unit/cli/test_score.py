@@ -17,7 +17,7 @@ from semdaemon.training.degrade import blur, expose, gaussian_kernel, probe_kern
 
 @pytest.fixture(autouse=True)
 def _no_settings_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("semdaemon.settings.default_settings_path", lambda: tmp_path / "none.toml")
+    monkeypatch.setattr("semdaemon.settings.section.default_settings_path", lambda: tmp_path / "none.toml")
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ from typing import Any
 
 from pydantic.fields import FieldInfo
 
-from semdaemon.settings import Section, Settings
+from semdaemon.settings.section import Section
+from semdaemon.settings.settings import Settings
 
 _HEAD = """\
 # semdaemon settings. Every key is shown with its default, commented out; a line taken in replaces it.

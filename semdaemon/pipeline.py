@@ -135,6 +135,7 @@ class Pipeline:
             "median_sigma_px": focus.median_sigma_px(),
             "vendor": frame.vendor,
             "warnings": list(frame.warnings),
+            "artefacts": [artefact.as_json() for artefact in focus.artefacts],
         }
         if wanted:
             self.recent.keep(row.key, frame)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr
 
+from semdaemon.focus.stored import damaged, packed, unpacked
 from semdaemon.focus.tiles import Grid, has_signal
 from semdaemon.frame import Area, Frame
 from semdaemon.plugs import load_plug
@@ -22,6 +22,8 @@ SHARP, BLURRED, BEYOND_REPAIR, UNDECIDED = range(4)
 
 SCORER_GROUP = "semdaemon.scorers"
 _BATCH_TILES = 64
+_ARRAYS = {"sigma_px": "f", "sigma_relative_sd": "f", "score": "f", "verdict": "u"}
+"""Arrays of a map and the kind of their numbers."""
 
 Array = npt.NDArray[np.float32]
 
@@ -152,28 +154,36 @@ class FocusMap:
     def to_bytes(self) -> bytes:
         """Compact form for the journal; `from_bytes` is its inverse."""
         header = {"tile_px": self.tile_px, "area": self.area.as_list(), "scorer": self.scorer}
-        buffer = io.BytesIO()
-        np.savez_compressed(
-            buffer,
-            header=np.frombuffer(json.dumps(header).encode(), np.uint8),
-            sigma_px=self.sigma_px,
-            sigma_relative_sd=self.sigma_relative_sd,
-            score=self.score,
-            verdict=self.verdict,
+        return packed(
+            {
+                "header": np.frombuffer(json.dumps(header).encode(), np.uint8),
+                **{name: getattr(self, name) for name in _ARRAYS},
+            }
         )
-        return buffer.getvalue()
 
     @classmethod
     def from_bytes(cls, data: bytes) -> FocusMap:
-        """Read what `to_bytes` wrote."""
-        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+        """Read what `to_bytes` wrote; raises `SemdaemonError` ``blob_damaged``."""
+        arrays = unpacked(data)
+        try:
             header = json.loads(arrays["header"].tobytes())
+            maps = {
+                name: _checked(arrays[name], arrays["verdict"].shape, kind) for name, kind in _ARRAYS.items()
+            }
             return cls(
                 tile_px=int(header["tile_px"]),
                 area=Area(*header["area"]),
                 scorer=str(header["scorer"]),
-                **{name: arrays[name] for name in ("sigma_px", "sigma_relative_sd", "score", "verdict")},
+                **maps,
             )
+        except (ValueError, TypeError, LookupError, ArithmeticError, RecursionError) as error:
+            raise damaged(error) from error
+
+
+def _checked(array: npt.NDArray[Any], shape: tuple[int, ...], kind: str) -> npt.NDArray[Any]:
+    if array.ndim != 2 or array.shape != shape or array.dtype.kind != kind:
+        raise ValueError(f"an array of shape {array.shape} and type {array.dtype} in a map of shape {shape}")
+    return array
 
 
 def focus_map(frame: Frame, settings: Focus, scorer: Scorer) -> FocusMap:

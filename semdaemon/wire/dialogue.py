@@ -42,7 +42,7 @@ class Ask:
         """False for the late answer to an earlier request."""
         try:
             head = json.loads(bytes(reply[0]))
-        except (ValueError, RecursionError):
+        except (ValueError, RecursionError, IndexError):
             return True
         return not isinstance(head, dict) or head.get("id") == self.request["id"]
 

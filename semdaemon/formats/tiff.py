@@ -239,6 +239,7 @@ def _check_embedded(path: Path, page: TiffPage, data: bytes) -> None:
         most = page.ifd.number(323, 0) * page.ifd.number(322, 0)
     else:
         most = math.prod(page.ifd.shape)
+    most *= page.samples
     for offset, size in page.ifd.segments:
         shape = embedded_shape(memoryview(data)[offset : offset + size])
         if shape is not None and shape[0] * shape[1] > 2 * most:

@@ -70,3 +70,27 @@ def test_a_colour_map_of_numbers_too_large_is_left_alone(tmp_path: Path) -> None
     raw[at : at + 4] = struct.pack("<I", 2036465664)
     data = _with_entry(bytes(raw), 320, 4, 384, struct.pack("<I", at))
     assert len(_read(tmp_path, data)) == 1
+
+
+@pytest.mark.parametrize(
+    ("compression", "find", "at", "claim"),
+    [
+        ("lerc", b"Lerc2 ", 22, struct.pack("<i", 16_777_217)),
+        ("jpeg2000", b"\xff\x4f\xff\x51", 40, struct.pack(">H", 16_384)),
+        ("webp", b"WEBPVP8L", 13, struct.pack("<I", 0x0FFFFFFF)),
+    ],
+)
+def test_a_stream_that_claims_more_than_its_page_is_a_fault_before_memory_is_taken(
+    tmp_path: Path, compression: str, find: bytes, at: int, claim: bytes
+) -> None:
+    file = io.BytesIO()
+    pixels = picture(dtype="uint8")
+    shown = np.stack([pixels] * 3, -1) if compression == "webp" else pixels
+    tifffile.imwrite(file, shown, metadata=None, compression=compression)
+    raw = bytearray(file.getvalue())
+    start = raw.index(find) + at
+    raw[start : start + len(claim)] = claim
+    with pytest.raises(FrameError) as caught:
+        _read(tmp_path, bytes(raw))
+    assert caught.value.code == "broken_ifd"
+    assert "holds a picture" in caught.value.message

@@ -15,6 +15,7 @@ from typing import Any
 
 import structlog
 
+from semdaemon.advice import Followed, Follower
 from semdaemon.errors import FrameError, SemdaemonError, WorkerError
 from semdaemon.focus import BLURRED, FocusMap, Scorer, focus_map
 from semdaemon.formats.output import claim_output_path, write_refocused
@@ -48,6 +49,7 @@ class Pipeline:
     settings: Settings
     journal: Journal
     scorer: Scorer
+    follower: Follower
     worker: Worker | None
     outbound: Outbound
     metrics: Metrics
@@ -124,9 +126,12 @@ class Pipeline:
             self._fail(row, error, frame=frame)
             return
         self.outbound.score(frame, focus, redelivered=interrupted)
-        self._scored(row, frame, focus)
+        followed = self.follower.follow(frame, focus, number=row.key, seen_at=row.seen_at)
+        if followed.advice is not None:
+            self.outbound.advice(frame, followed.advice)
+        self._scored(row, frame, focus, followed)
 
-    def _scored(self, row: Row, frame: Frame, focus: FocusMap) -> None:
+    def _scored(self, row: Row, frame: Frame, focus: FocusMap, followed: Followed) -> None:
         self.metrics.frames["scored"].inc()
         self.metrics.score_delay_seconds.observe(max(0.0, time.time() - self._reader(row).saved_at(row)))
         wanted, reason = self._what_to_refocus(focus)
@@ -138,7 +143,8 @@ class Pipeline:
         }
         if wanted:
             self.recent.keep(row.key, frame)
-        self.journal.scored(row.key, focus.to_bytes(), summary, wanted, reason=reason)
+        noted = {**summary, **followed.noted(frame)}
+        self.journal.scored(row.key, focus.to_bytes(), noted, wanted, reason=reason)
         if not wanted:
             self._ended(row, "published", reason, frame=frame, **summary)
         self.changed()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from semdaemon.advice import MEMORY, RECALLED_FRAMES, Follower
 from semdaemon.daemon.takedown import Takedown
 from semdaemon.focus import load_scorer
 from semdaemon.journal import Journal, find_journal
@@ -78,6 +79,7 @@ def build_parts(
         settings=settings,
         journal=journal,
         scorer=load_scorer(settings.focus.scorer, settings.focus),
+        follower=_follower(settings, journal),
         worker=worker,
         outbound=outbound,
         metrics=metrics,
@@ -89,6 +91,14 @@ def build_parts(
     sources = tuple(_sources(settings, stacks, spool))
     page = _page(settings, pipeline, asked, changes) if settings.page.enabled else None
     return Parts(journal, pipeline, worker, publisher, page, spool, sources)
+
+
+def _follower(settings: Settings, journal: Journal) -> Follower:
+    """It takes up the runs of the newest frames where the last daemon left them."""
+    follower = Follower(settings.advice, settings.focus)
+    rows = journal.rows(limit=RECALLED_FRAMES)
+    follower.recall(row.summary[MEMORY] for row in reversed(rows) if MEMORY in row.summary)
+    return follower
 
 
 def _readers(settings: Settings, stacks: NDTiffSource) -> dict[str, FrameReader]:

@@ -118,6 +118,12 @@ class Refocus:
     def __reduce__(self) -> tuple[Any, ...]:
         return (Refocus, (self.endpoint,))
 
+    @property
+    def name(self) -> str:
+        """What the daemon knows this hook's frames by: the ``dataset`` of their run."""
+        line = self._line
+        return "" if line is None else line.name
+
     # -- within --------------------------------------------------------------------------------------------
 
     def _saved(self, axes: Mapping[str, Any], dataset: Any) -> None:

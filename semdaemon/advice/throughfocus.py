@@ -160,7 +160,7 @@ class ThroughFocus:
     @property
     def probability_above(self) -> float:
         """That the newest frame's coordinate lies above focus (u_n > 0), 0 to 1."""
-        return sum(share * _above(mode.defocus_px) for share, mode in self._shares(self.modes))
+        return min(1.0, sum(share * _above(mode.defocus_px) for share, mode in self._shares(self.modes)))
 
     @property
     def ln_floor(self) -> Normal:

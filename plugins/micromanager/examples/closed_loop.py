@@ -43,9 +43,9 @@ def main(options: argparse.Namespace) -> None:
     advice = Advice(refocus, options.advice, limit_um=6.0, total_um=100.0, explore=True)
     rate_um, drift_um = chance.choice((-1, 1)) * chance.uniform(0.2, 0.4), 0.0
 
-    def correct(event):  # before the stage moves
-        if options.correct:
-            event["z"] = advice.correct(event["z"], focus_um=0.0)
+    def correct(event):  # before the stage moves; the series is to be taken as it was planned
+        if options.correct and "time" in event["axes"]:
+            event["z"] = advice.correct(event["z"])
         return event
 
     def drift(event):  # after it moved: the sample is elsewhere, and the stage does not know

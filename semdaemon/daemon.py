@@ -33,7 +33,7 @@ from semdaemon.sources.micromanager import MicroManagerSource
 from semdaemon.sources.ndtiff import SOURCE as NDTIFF
 from semdaemon.sources.ndtiff import NDTiffSource, StackReader
 from semdaemon.sources.pushed import PushedSource
-from semdaemon.sources.reader import FrameReader
+from semdaemon.sources.reader import FileReader, FrameReader
 from semdaemon.sources.spool import FOLDER as SPOOL_FOLDER
 from semdaemon.sources.spool import Spool, spooled_reader
 from semdaemon.wire.publisher import Publisher
@@ -127,7 +127,13 @@ class Daemon:
         """Who settles and reads the frames of sources that are no plain files."""
         spooled = spooled_reader(self.settings.limits)
         stacks = StackReader(self.settings.ndtiff, self.settings.limits, self.stacks.places)
-        return {PushedSource.name: spooled, MicroManagerSource.name: spooled, NDTIFF: stacks}
+        files = FileReader(self.settings.folder, self.settings.limits, follow_links=False)
+        return {
+            FolderSource.name: files,
+            PushedSource.name: spooled,
+            MicroManagerSource.name: spooled,
+            NDTIFF: stacks,
+        }
 
     def _start_page(self) -> PageServer:
         pictures = Pictures(

@@ -65,12 +65,7 @@ class Worker:
 
     def __init__(self, settings: Settings, *, target: Callable[[Connection, str], None] = serve) -> None:
         self._settings = settings.worker
-        self._json = json.dumps(
-            {
-                "worker": settings.worker.model_dump(mode="json"),
-                "refocus": settings.refocus.model_dump(mode="json"),
-            }
-        )
+        self._json = _told(settings)
         self._target = target
         self._context = get_context("spawn")
         self._block = Block()
@@ -81,6 +76,17 @@ class Worker:
         self._stopping = threading.Event()
         # Held by whoever talks to the process, so that `stop` takes nothing from under a job.
         self._talking = threading.RLock()
+
+    def configure(self, settings: Settings) -> None:
+        """Work by these settings from the next job on: a process that was told others is replaced."""
+        told = _told(settings)
+        if told == self._json:
+            return
+        with self._talking:
+            self._settings, self._json = settings.worker, told
+            self._kill()
+            # Other settings may be the remedy: they are tried at once, whatever failed before.
+            self._health.state, self._health.retry_at, self._health.failures_in_a_row = "stopped", 0.0, 0
 
     def describe(self) -> dict[str, Any]:
         """State, device, weights, restarts; for status, page and metrics."""
@@ -258,3 +264,9 @@ class Worker:
         if process is not None:
             process.kill()
             process.join(5.0)
+
+
+def _told(settings: Settings) -> str:
+    """What the process is told of the settings."""
+    sections = {"worker": settings.worker, "refocus": settings.refocus}
+    return json.dumps({name: section.model_dump(mode="json") for name, section in sections.items()})

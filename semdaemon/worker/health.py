@@ -87,6 +87,11 @@ class Health:
         self.phase = "restarting"
         return pause_s
 
+    def begin_anew(self, backoff_s: float, max_restarts: int) -> None:
+        """By other settings: the next start is tried at once; ``degraded`` ends when that works."""
+        self.backoff_s, self.max_restarts = backoff_s, max_restarts
+        self.phase, self.job, self.retry_at, self.failures_in_a_row = "stopped", None, 0.0, 0
+
     def probed(self, result: ProbeResult) -> None:
         """Note how a probe ended."""
         self.probe, self.probed_at = result, datetime.now(UTC)

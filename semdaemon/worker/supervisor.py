@@ -72,12 +72,7 @@ class Worker:
 
     def __init__(self, settings: Settings, *, target: Callable[[Connection, str], None] = serve) -> None:
         self._settings = settings.worker
-        self._json = json.dumps(
-            {
-                "worker": settings.worker.model_dump(mode="json"),
-                "refocus": settings.refocus.model_dump(mode="json"),
-            }
-        )
+        self._json = _told(settings)
         self._target = target
         self._block = Block()
         self._child: Child | None = None
@@ -88,6 +83,17 @@ class Worker:
         self._stopping = threading.Event()
         # Held by whoever talks to the process, so that `stop` takes nothing from under a job.
         self._talking = threading.RLock()
+
+    def configure(self, settings: Settings) -> None:
+        """Work by these settings from the next job on: a process that was told others is replaced."""
+        told = _told(settings)
+        if told == self._json:
+            return
+        with self._talking:
+            self._settings, self._json, self._first = settings.worker, told, {}
+            self._kill()
+            # Other settings may be the remedy: they are tried at once, whatever failed before.
+            self._health.begin_anew(self._settings.backoff_s, self._settings.max_restarts)
 
     # -- how it is -------------------------------------------------------------------------------------
 
@@ -284,7 +290,7 @@ class Worker:
         pixels[...] = frame.pixels
         layout.put_focus(memory, focus_blob)
         job = {**layout.as_dict(), "memory": memory.name, **asked}
-        answer = child.ask(job, timeout_s=timeout_s, silence_s=silence_s, told=self._told)
+        answer = child.ask(job, timeout_s=timeout_s, silence_s=silence_s, told=self._hear)
         if answer["kind"] == "failed":
             return answer, pixels[:0], mask[:0]
         try:
@@ -300,7 +306,7 @@ class Worker:
         except (OSError, MemoryError) as error:
             raise no_room(str(error)) from error
 
-    def _told(self, message: Mapping[str, Any]) -> None:
+    def _hear(self, message: Mapping[str, Any]) -> None:
         job = self._health.job
         if message["kind"] == "progress" and job is not None:
             job.tiles_done, job.tiles_total = message["tiles_done"], message["tiles_total"]
@@ -379,3 +385,9 @@ def _wrong(result: ProbeResult) -> WorkerError:
         f"The worker does not refocus the test picture as it should: {result.why}.",
         remedy="'semdaemon doctor' checks device and weights; worker.device = \"cpu\" avoids the first.",
     )
+
+
+def _told(settings: Settings) -> str:
+    """What the process is told of the settings."""
+    sections = {"worker": settings.worker, "refocus": settings.refocus}
+    return json.dumps({name: section.model_dump(mode="json") for name, section in sections.items()})

@@ -9,6 +9,7 @@ from typing import Any
 
 from semdaemon.daemon.takedown import Takedown
 from semdaemon.focus import load_scorer
+from semdaemon.inforce import InForce, Live
 from semdaemon.journal import Journal, find_journal
 from semdaemon.metrics import Metrics
 from semdaemon.outbound import Outbound
@@ -26,7 +27,7 @@ from semdaemon.sources.micromanager import MicroManagerSource
 from semdaemon.sources.ndtiff import SOURCE as NDTIFF
 from semdaemon.sources.ndtiff import NDTiffSource, StackReader
 from semdaemon.sources.pushed import PushedSource
-from semdaemon.sources.reader import FrameReader
+from semdaemon.sources.reader import FileReader
 from semdaemon.sources.spool import FOLDER as SPOOL_FOLDER
 from semdaemon.sources.spool import Spool, spooled_reader
 from semdaemon.wire.publisher import Publisher
@@ -38,11 +39,14 @@ class Parts:
     """Everything that the settings ask for; None stands for what they switch off."""
 
     journal: Journal
+    live: Live
     pipeline: Pipeline
+    outbound: Outbound
     worker: Worker | None
     publisher: Publisher | None
     page: PageServer | None
     spool: Spool
+    stacks: NDTiffSource
     sources: tuple[Source, ...]
 
 
@@ -74,28 +78,54 @@ def build_parts(
     takedown.add("sinks", outbound.close)
     worker = Worker(settings) if settings.refocus.enabled else None
     stacks = NDTiffSource(settings.ndtiff, _own_folders(settings))
+    live = Live(in_force(settings, stacks))
     pipeline = Pipeline(
-        settings=settings,
+        live=live,
         journal=journal,
-        scorer=load_scorer(settings.focus.scorer, settings.focus),
         worker=worker,
         outbound=outbound,
         metrics=metrics,
         recent=RecentFrames(),
         changed=asked.changed,
-        readers=_readers(settings, stacks),
     )
     spool = Spool(settings.spool, settings.daemon.state_dir / SPOOL_FOLDER, journal)
     sources = tuple(_sources(settings, stacks, spool))
     page = _page(settings, pipeline, asked, changes) if settings.page.enabled else None
-    return Parts(journal, pipeline, worker, publisher, page, spool, sources)
+    return Parts(
+        journal=journal,
+        live=live,
+        pipeline=pipeline,
+        outbound=outbound,
+        worker=worker,
+        publisher=publisher,
+        page=page,
+        spool=spool,
+        stacks=stacks,
+        sources=sources,
+    )
 
 
-def _readers(settings: Settings, stacks: NDTiffSource) -> dict[str, FrameReader]:
-    """Who settles and reads the frames of sources that are no plain files."""
+def in_force(settings: Settings, stacks: NDTiffSource) -> InForce:
+    """What frames are worked by under these settings.
+
+    Raises
+    ------
+    SemdaemonError
+        A scorer that is not installed, or does not take the settings.
+    """
     spooled = spooled_reader(settings.limits)
     stack = StackReader(settings.ndtiff, settings.limits, stacks.places)
-    return {PushedSource.name: spooled, MicroManagerSource.name: spooled, NDTIFF: stack}
+    return InForce(
+        settings=settings,
+        scorer=load_scorer(settings.focus.scorer, settings.focus),
+        files=FileReader(settings.folder, settings.limits),
+        readers={
+            FolderSource.name: FileReader(settings.folder, settings.limits, follow_links=False),
+            PushedSource.name: spooled,
+            MicroManagerSource.name: spooled,
+            NDTIFF: stack,
+        },
+    )
 
 
 def _sources(settings: Settings, stacks: NDTiffSource, spool: Spool) -> list[Source]:

@@ -12,7 +12,6 @@ from semdaemon import __version__
 from semdaemon.daemon.parts import Parts
 from semdaemon.daemon.threads import WorkingThread
 from semdaemon.metrics import Metrics
-from semdaemon.settings import Settings
 from semdaemon.sources import Source
 from semdaemon.sources.pushed import PushedSource
 
@@ -30,11 +29,9 @@ def addresses(parts: Parts) -> dict[str, str]:
     }
 
 
-def status(
-    settings: Settings, parts: Parts, threads: Sequence[WorkingThread], started_at: datetime
-) -> dict[str, Any]:
+def status(parts: Parts, threads: Sequence[WorkingThread], started_at: datetime) -> dict[str, Any]:
     """State of every part, plain JSON values."""
-    worker = parts.worker
+    worker, settings = parts.worker, parts.live.newest.settings
     return {
         "version": __version__,
         "pid": os.getpid(),
@@ -47,13 +44,14 @@ def status(
         "sources": [_health(source) for source in parts.sources],
         "spool": parts.spool.describe(),
         "output": {"folder": str(settings.output.folder), "fault": parts.pipeline.output_fault},
-        "threads_alive": not stalled(settings, parts, threads),
+        "threads_alive": not stalled(parts, threads),
         "addresses": addresses(parts),
     }
 
 
-def stalled(settings: Settings, parts: Parts, threads: Sequence[WorkingThread]) -> bool:
+def stalled(parts: Parts, threads: Sequence[WorkingThread]) -> bool:
     """True where a working thread is at one step for longer than any step may take."""
+    settings = parts.live.newest.settings
     patience_s = max(_STALLED_S, settings.worker.timeout_s + settings.worker.start_timeout_s)
     if parts.publisher is not None and not parts.publisher.alive:
         return True

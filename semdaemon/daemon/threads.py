@@ -25,6 +25,8 @@ class WorkingThread:
         Answers True where it did something; after False the thread waits for `wake`.
     stopping
         Ends the thread once the step in hand is done.
+    between
+        Called before each step.
     due_at
         When the next step is due, seconds since 1970; None where nothing is known to come.
         It waits half a second at most, for what other processes put into the journal.
@@ -37,10 +39,12 @@ class WorkingThread:
         *,
         stopping: threading.Event,
         metrics: Metrics,
+        between: Callable[[], object] = lambda: None,
         due_at: Callable[[], float | None] = lambda: None,
     ) -> None:
         self.name = name
-        self._step, self._stopping, self._metrics, self._due_at = step, stopping, metrics, due_at
+        self._step, self._stopping, self._metrics = step, stopping, metrics
+        self._between, self._due_at = between, due_at
         self._woken = threading.Event()
         self._turned_at = time.monotonic()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -69,6 +73,7 @@ class WorkingThread:
         while not self._stopping.is_set():
             self._turned_at = time.monotonic()
             try:
+                self._between()
                 if not self._step():
                     self._woken.wait(self._pause_s())
                     self._woken.clear()

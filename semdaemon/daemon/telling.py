@@ -46,6 +46,7 @@ def status(parts: Parts, threads: Sequence[WorkingThread], started_at: datetime)
         "output": {"folder": str(settings.output.folder), "fault": parts.pipeline.output_fault},
         "threads_alive": not stalled(parts, threads),
         "addresses": addresses(parts),
+        "page": {} if parts.page is None else {"url": parts.page.url, "reach": parts.page.reach},
     }
 
 

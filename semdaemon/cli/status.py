@@ -15,6 +15,7 @@ from rich.text import Text
 from semdaemon.cli.options import config_option, json_option, settings_from
 from semdaemon.cli.printable import printable
 from semdaemon.errors import SemdaemonError
+from semdaemon.health import ready
 from semdaemon.wire.control import ask
 
 
@@ -43,19 +44,10 @@ def command(config: Path | None, control: str | None, timeout_s: float, as_json:
 
 
 def wrong(status: Mapping[str, Any]) -> Iterator[str]:
-    """What a person should look after, in words."""
+    """What keeps it from its work, in words."""
     if "error" in status:
         yield f"the status could not be made: {status['error']}"
-    if not status.get("threads_alive", True):
-        yield "a working thread stands still: restart the daemon"
-    worker = status.get("worker") or {}
-    if worker.get("state") == "degraded":
-        yield f"refocusing pauses, the worker is degraded: {worker.get('last_fault')} ('semdaemon doctor')"
-    for source in status.get("sources") or ():
-        if not source.get("ok", True):
-            yield f"source {source.get('name')}: {source.get('detail')}"
-    if fault := (status.get("output") or {}).get("fault"):
-        yield f"output: {fault}"
+    yield from (f"{check.name}: {check.detail}" for check in ready(status) if check.state == "wrong")
 
 
 def _show(status: Mapping[str, Any], faults: list[str], endpoint: str) -> None:

@@ -12,28 +12,51 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from semdaemon.cli.options import config_option, json_option, settings_from
+from semdaemon.cli.options import (
+    config_option,
+    json_option,
+    key_option,
+    keys_from,
+    server_key_option,
+    settings_from,
+)
 from semdaemon.cli.printable import printable
 from semdaemon.errors import SemdaemonError
 from semdaemon.health import ready
 from semdaemon.wire.control import ask
+from semdaemon.wire.keys import ClientKeys
 
 
 @click.command("status")
 @config_option
 @click.option("--control", help="The daemon's control socket, where it is not the one in the settings.")
 @click.option("--timeout", "timeout_s", type=click.FloatRange(min=0.1), default=2.0, show_default=True)
+@key_option
+@server_key_option
 @json_option
-def command(config: Path | None, control: str | None, timeout_s: float, as_json: bool) -> int:
+def command(
+    config: Path | None,
+    control: str | None,
+    timeout_s: float,
+    key: Path | None,
+    server_key: Path | None,
+    as_json: bool,
+) -> int:
     """Ask the running daemon how it is; exit code 1 where none answers or something is wrong."""
-    endpoint = control or settings_from(config).publish.control
+    curve = keys_from(key, server_key)
+    publish = None if control and curve else settings_from(config).publish
+    endpoint = control or (publish.control if publish else "")
     if not endpoint:
         raise SemdaemonError(
             "control_off",
             "The settings switch the control socket off (publish.control is '').",
             remedy="Set publish.control, e.g. tcp://127.0.0.1:5571; the page's /api/status says the same.",
         )
-    told = ask(endpoint, {"request": "status"}, timeout_s)
+    if curve is None and publish is not None and publish.curve is not None:
+        # Beside the daemon its own key serves: whoever may read that file is the daemon's user.
+        secret_file = publish.curve.secret_file
+        curve = ClientKeys.load(secret_file, secret_file)
+    told = ask(endpoint, {"request": "status"}, timeout_s, curve)
     status = told.get("status", {})
     faults = list(wrong(status))
     if as_json:

@@ -22,6 +22,7 @@ from semdaemon.cli.options import (
 )
 from semdaemon.cli.printable import printable
 from semdaemon.errors import SemdaemonError
+from semdaemon.health import ready
 from semdaemon.wire.control import ask
 from semdaemon.wire.keys import ClientKeys
 
@@ -66,19 +67,10 @@ def command(
 
 
 def wrong(status: Mapping[str, Any]) -> Iterator[str]:
-    """What a person should look after, in words."""
+    """What keeps it from its work, in words."""
     if "error" in status:
         yield f"the status could not be made: {status['error']}"
-    if not status.get("threads_alive", True):
-        yield "a working thread stands still: restart the daemon"
-    worker = status.get("worker") or {}
-    if worker.get("state") == "degraded":
-        yield f"refocusing pauses, the worker is degraded: {worker.get('last_fault')} ('semdaemon doctor')"
-    for source in status.get("sources") or ():
-        if not source.get("ok", True):
-            yield f"source {source.get('name')}: {source.get('detail')}"
-    if fault := (status.get("output") or {}).get("fault"):
-        yield f"output: {fault}"
+    yield from (f"{check.name}: {check.detail}" for check in ready(status) if check.state == "wrong")
 
 
 def _show(status: Mapping[str, Any], faults: list[str], endpoint: str) -> None:

@@ -103,6 +103,15 @@ class Outbound:
         self._preview(frame, answer.pixels, refocused=True)
         self._tell(lambda sink: sink.refocused(header, str(path)))
 
+    def reload(self, settings: Publish) -> None:
+        """Make previews by these settings from the next one on."""
+        self._settings = settings
+
+    def part_fault(self, error: SemdaemonError) -> None:
+        """Event ``fault`` of a part of the daemon, about no frame."""
+        header = {"frame": None, "code": error.code, "message": error.message, "remedy": error.remedy}
+        self._send("fault", header)
+
     def fault(self, row: Row, error: SemdaemonError, *, frame: Frame | None = None) -> None:
         """Event ``fault``."""
         about = (
@@ -119,9 +128,10 @@ class Outbound:
         self._tell(lambda sink: sink.close())
 
     def _preview(self, frame: Frame, pixels: np.ndarray[Any, Any], *, refocused: bool) -> None:
-        if not self._settings.preview or self._publisher is None:
+        settings = self._settings
+        if not settings.preview or self._publisher is None:
             return
-        small = picture.preview(pixels, frame.image_area, self._settings.preview_px)
+        small = picture.preview(pixels, frame.image_area, settings.preview_px)
         image = picture.badge(small, REFOCUSED_BADGE) if refocused else small
         header = {"frame": frame_header(frame), "refocused": refocused}
         self._send("preview", header, (), (("preview", "image/jpeg", picture.encode(image, "jpeg")),))

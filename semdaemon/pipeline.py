@@ -1,15 +1,16 @@
 """The journey of one frame: settle -> read -> score -> publish, then refocus -> audit -> save -> publish.
 
 The journal is the queue between the two halves and the memory of both, so a restart goes on where it was.
-`Pipeline.look` is called by the scoring thread alone and `Pipeline.restore` by the refocusing thread alone.
+`Pipeline.look` is called by the scoring thread alone and `Pipeline.restore` by the refocusing thread alone;
+between two calls each of them takes what is in force then (`semdaemon.inforce`).
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +18,19 @@ import structlog
 
 from semdaemon.advice import Followed, Follower
 from semdaemon.errors import FrameError, SemdaemonError, WorkerError
-from semdaemon.focus import BLURRED, FocusMap, Scorer, focus_map
+from semdaemon.focus import BLURRED, FocusMap, focus_map
 from semdaemon.formats.output import claim_output_path, write_refocused
 from semdaemon.frame import Frame
+from semdaemon.inforce import Live
 from semdaemon.journal import Journal, Row
 from semdaemon.metrics import Metrics
 from semdaemon.outbound import Outbound
 from semdaemon.provenance import provenance_of
 from semdaemon.recent import RecentFrames
 from semdaemon.settings import Settings
-from semdaemon.sources.reader import FileReader, FrameReader
+from semdaemon.sources.reader import FrameReader
 from semdaemon.sources.settle import NotYet
-from semdaemon.worker import Worker, WorkerAnswer
+from semdaemon.worker import DEATHS, Worker, WorkerAnswer
 
 MOST_ATTEMPTS = 3
 """A frame whose look or job began this often without an end is set aside: something dies of it."""
@@ -36,29 +38,30 @@ MOST_ATTEMPTS = 3
 MOST_WORKER_DEATHS = 2
 
 _PAUSE_S = 5.0
+_CHANGED = "settings_changed"
 _log = structlog.get_logger("semdaemon")
 
 
 @dataclass
 class Pipeline:
-    """What a frame passes through.
+    """What a frame passes through."""
 
-    ``readers`` holds, by the source's name, who settles and reads its frames; others are plain files.
-    """
-
-    settings: Settings
+    live: Live
     journal: Journal
-    scorer: Scorer
     follower: Follower
     worker: Worker | None
     outbound: Outbound
     metrics: Metrics
     recent: RecentFrames
     changed: Callable[[], None] = lambda: None
-    readers: Mapping[str, FrameReader] = field(default_factory=dict)
     output_fault: str | None = None
     _deaths: dict[int, int] = field(default_factory=dict)
     _retry_at: float = 0.0
+
+    @property
+    def settings(self) -> Settings:
+        """Those of the frame in hand."""
+        return self.live.now.settings
 
     # -- first half: settle, read, score -------------------------------------------------------------------
 
@@ -99,11 +102,7 @@ class Pipeline:
             raise _poison(row)
 
     def _reader(self, row: Row) -> FrameReader:
-        return self.readers.get(row.source, self._files)
-
-    @cached_property
-    def _files(self) -> FrameReader:
-        return FileReader(self.settings.folder, self.settings.limits)
+        return self.live.now.reader(row)
 
     def _unreadable(self, row: Row, error: FrameError) -> None:
         if error.code == "vanished":
@@ -121,12 +120,12 @@ class Pipeline:
         self.metrics.frames["settled"].inc()
         try:
             with self.metrics.stage_seconds.labels("score").time():
-                focus = focus_map(frame, self.settings.focus, self.scorer)
+                focus = focus_map(frame, self.settings.focus, self.live.now.scorer)
         except SemdaemonError as error:
             self._fail(row, error, frame=frame)
             return
         self.outbound.score(frame, focus, redelivered=interrupted)
-        followed = self.follower.follow(frame, focus, number=row.key, seen_at=row.seen_at)
+        followed = self.follower.follow(frame, focus, self.settings, number=row.key, seen_at=row.seen_at)
         if followed.advice is not None:
             self.outbound.advice(frame, followed.advice)
         self._scored(row, frame, focus, followed)
@@ -167,7 +166,14 @@ class Pipeline:
         if worker is None or not worker.available or time.monotonic() < self._retry_at:
             return False
         row = self.journal.next_to_refocus()
-        if row is None or not self._is_up(worker):
+        if row is None:
+            return False
+        if row.fingerprint != self.settings.fingerprint:
+            # Scored by other settings than it would be refocused by: a result is of one kind, or is not told.
+            self.journal.look_again(row.key, _CHANGED)
+            self.changed()
+            return True
+        if not self._is_up(worker):
             return False
         try:
             interrupted = _was_interrupted(row)
@@ -211,7 +217,7 @@ class Pipeline:
 
     def _worker_gone(self, row: Row, error: WorkerError) -> bool:
         self.metrics.faults.labels(error.code).inc()
-        if error.code not in ("worker_died", "worker_timeout"):
+        if error.code not in DEATHS:
             # A stop, say: no fault of this frame, and its attempt does not count.
             self.journal.release(row.key)
             return False
@@ -330,7 +336,7 @@ class Pipeline:
 
 def _was_interrupted(row: Row) -> bool:
     """True where its messages may be out already: by a job or a daemon that was cut off."""
-    return row.attempts > 0 or row.reason == "restarted"
+    return row.attempts > 0 or row.reason in ("restarted", _CHANGED)
 
 
 def _root(row: Row) -> Path:

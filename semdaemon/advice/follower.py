@@ -25,7 +25,7 @@ from semdaemon.focus import FocusMap
 from semdaemon.formats.stage import stage_position
 from semdaemon.frame import Frame
 from semdaemon.settings import Advice as AdviceSettings
-from semdaemon.settings import Focus
+from semdaemon.settings import Settings
 
 MOST_RUNS = 64
 MEMORY = "run"
@@ -58,33 +58,36 @@ class Followed:
 class Follower:
     """One `Run` for every stream of comparable frames, the least recent forgotten; one thread calls."""
 
-    def __init__(self, settings: AdviceSettings, focus: Focus) -> None:
-        self._settings, self._focus = settings, focus
+    def __init__(self) -> None:
         self._runs: OrderedDict[RunKey, Run] = OrderedDict()
 
-    def follow(self, frame: Frame, focus: FocusMap, *, number: int, seen_at: float) -> Followed:
+    def follow(
+        self, frame: Frame, focus: FocusMap, settings: Settings, *, number: int, seen_at: float
+    ) -> Followed:
         """Take a scored frame in.
 
         Parameters
         ----------
+        settings
+            In force for this frame; a changed aperture counts for new runs.
         number
             Grows in the order in which frames came, for frames of the same time.
         seen_at
             When it came, seconds since 1970.
         """
-        if not self._settings.enabled:
+        if not settings.advice.enabled:
             return Followed()
-        key, value_um = run_of(frame, each_position=self._settings.each_position)
-        run = self._run(key)
+        key, value_um = run_of(frame, each_position=settings.advice.each_position)
+        run = self._run(key, settings.advice)
         if focus.blur is None:
             run.frames += 1
-            return Followed(self._advice(run, frame, focus, None, None))
+            return Followed(self._advice(run, frame, focus, None, None, settings.advice))
         sample = Sample(_time(frame, seen_at), value_um, focus.blur.sigma_px, focus.blur.relative_sd)
         found = run.look() if run.add(sample, number) else None
         if found is not None:
-            now = excess(sample, found, self._focus.sharp_sigma_px, self._settings.tolerance)
+            now = excess(sample, found, settings.focus.sharp_sigma_px, settings.advice.tolerance)
             run.alarm, run.streak = alarm_after(run.alarm, run.streak, now)
-        advice = self._advice(run, frame, focus, sample, found)
+        advice = self._advice(run, frame, focus, sample, found, settings.advice)
         memory = {
             "key": asdict(key),
             "number": number,
@@ -94,7 +97,7 @@ class Follower:
         }
         return Followed(advice, memory)
 
-    def recall(self, memories: Iterable[Mapping[str, Any]]) -> int:
+    def recall(self, memories: Iterable[Mapping[str, Any]], settings: AdviceSettings) -> int:
         """Take up runs after a restart, from memories in the order of their frames; how many were good.
 
         Nothing is advised about old frames; the first new one of a run is judged with their knowledge.
@@ -107,16 +110,16 @@ class Follower:
                 sample, number = Sample(**memory["sample"]), int(memory["number"])
             except (KeyError, TypeError, ValueError):  # another version's: its run begins anew
                 continue
-            run = self._run(run_key)
+            run = self._run(run_key, settings)
             run.add(sample, number)
             run.alarm, run.attention = bool(memory.get("alarm")), bool(memory.get("attention"))
             good += 1
         return good
 
-    def _run(self, key: RunKey) -> Run:
+    def _run(self, key: RunKey, settings: AdviceSettings) -> Run:
         run = self._runs.get(key)
         if run is None:
-            belief = first_belief(key, self._settings.aperture_mrad, self._settings.aperture_relative_sd)
+            belief = first_belief(key, settings.aperture_mrad, settings.aperture_relative_sd)
             run = self._runs[key] = Run(key, belief)
             if len(self._runs) > MOST_RUNS:
                 self._runs.popitem(last=False)
@@ -130,8 +133,9 @@ class Follower:
         focus: FocusMap,
         sample: Sample | None,
         found: ThroughFocus | None,
+        settings: AdviceSettings,
     ) -> Advice | None:
-        retake = should_retake(focus, self._settings.retake_share)
+        retake = should_retake(focus, settings.retake_share)
         # A frame that came late, or in which nothing was to be seen, says nothing about where focus is now.
         alarm = run.alarm and found is not None
         attention = alarm or retake

@@ -30,7 +30,7 @@ def _remedy(focus: Mapping[str, Any]) -> str:
     correction, sd = focus.get("correction_um"), focus.get("correction_sd_um")
     if correction is not None:
         return f": {axis} {correction:+.2f} ± {sd or 0:.2f} µm"
-    candidates, size = focus.get("candidates_um") or (), focus.get("magnitude_um")
+    candidates, size = list(focus.get("candidates_um") or ()), focus.get("magnitude_um")
     if len(candidates) == 2:
         return f": {axis} {candidates[0]:+.2f} µm, or else {candidates[1]:+.2f} µm"
     return "" if size is None else f": {size:.2f} µm one way or the other"

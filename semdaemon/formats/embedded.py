@@ -27,6 +27,8 @@ def embedded_shape(data: Bytes) -> tuple[int, int] | None:
             return _lerc(head)
         if head[:2] == _JXL or head[4:8] == b"JXL ":
             return _jpeg_xl(head, 0 if head[:2] == _JXL else head.index(_JXL, 12))
+        if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+            return _webp(head)
         if head[:3] == b"II\xbc":
             return _jpeg_xr(head)
         if head[:4] == _J2K or head[4:8] == b"jP  ":
@@ -57,6 +59,19 @@ def jpeg_shape(data: Bytes) -> tuple[int, int] | None:
 def _pair(form: str, head: bytes, at: int) -> tuple[int, int]:
     width, height = struct.unpack_from(form, head, at)
     return (int(height), int(width))
+
+
+def _webp(head: bytes) -> tuple[int, int] | None:
+    kind = head[12:16]
+    if kind == b"VP8X":
+        return (int.from_bytes(head[27:30], "little") + 1, int.from_bytes(head[24:27], "little") + 1)
+    if kind == b"VP8L":
+        bits = struct.unpack_from("<I", head, 21)[0]
+        return ((bits >> 14 & 0x3FFF) + 1, (bits & 0x3FFF) + 1)
+    if kind == b"VP8 ":
+        width, height = struct.unpack_from("<HH", head, 26)
+        return (height & 0x3FFF, width & 0x3FFF)
+    return None
 
 
 def _lerc(head: bytes) -> tuple[int, int]:

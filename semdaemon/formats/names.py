@@ -16,6 +16,8 @@ from typing import BinaryIO
 
 import psutil
 
+from semdaemon.formats.disk import open_regular
+
 SUFFIX = ".refocused.tif"
 JSON_SUFFIX = ".refocused.json"
 PROVENANCE_TAG = 64117
@@ -81,7 +83,7 @@ def is_own_output(path: Path) -> bool:
     if name.endswith((SUFFIX, JSON_SUFFIX)) or _TEMPORARY.fullmatch(path.name):
         return True
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return _find_tag(file, PROVENANCE_TAG) is not None
     except OSError:
         return False
@@ -90,7 +92,7 @@ def is_own_output(path: Path) -> bool:
 def read_provenance(path: Path) -> dict[str, object] | None:
     """The provenance inside an output, without reading its pixels; None where none can be read."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             found = _find_tag(file, PROVENANCE_TAG)
             if found is None or found[1] > _MAX_PROVENANCE_BYTES:
                 return None

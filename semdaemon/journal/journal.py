@@ -239,6 +239,13 @@ class Journal(JournalReader):
             self._move(connection, key, state, reason, detail, remedy=plain(remedy),
                        finished_at=self._clock(), attempts=0)  # fmt: skip
 
+    def look_again(self, key: int, reason: str) -> None:
+        """A scored frame goes back to seen: its score no longer holds, and is made anew."""
+        with self._database.write() as connection:
+            found = connection.execute("SELECT state FROM frames WHERE key = ?", (key,)).fetchone()
+            if found is not None and found["state"] == "scored":
+                restart(connection, key, "seen", reason, self._clock())
+
     def requeue(self, key: int) -> Row:
         """Start a finished frame again: back to seen, nothing of its result kept.
 

@@ -86,6 +86,12 @@ class FolderRoot:
         if self._thread.is_alive():
             self._thread.join(timeout_s)
 
+    def reload(self, settings: Folder, rules: Rules) -> None:
+        """Look by other rules from the next scan on, which begins now."""
+        self._settings, self._rules = settings, rules
+        self._memory.rules_changed()
+        self.wake()
+
     def wake(self) -> None:
         """Scan now."""
         with self._lock:

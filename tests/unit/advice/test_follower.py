@@ -16,8 +16,8 @@ from semdaemon.advice.runs import WINDOW, first_belief, run_of
 from semdaemon.advice.sentence import sentence
 from semdaemon.focus import BEYOND_REPAIR, BLURRED, SHARP, Blur, FocusMap
 from semdaemon.frame import Area, Frame
-from semdaemon.settings import Advice as Settings
-from semdaemon.settings import Focus
+from semdaemon.settings import Advice as Advising
+from semdaemon.settings import Settings
 from semdaemon.wire.headers import AdviceHeader
 from semdaemon.wire.messages import frame_header, now
 
@@ -43,10 +43,8 @@ def focus(sigma_px: float | None, lost: int = 0, relative_sd: float = 0.03) -> F
 class Run:
     """Frames one second apart."""
 
-    def __init__(
-        self, *, noise: float = 0.02, seed: int = 0, focus_settings: Focus | None = None, **settings: Any
-    ) -> None:
-        self.follower = Follower(Settings(**settings), focus_settings or Focus())
+    def __init__(self, *, noise: float = 0.02, seed: int = 0, **settings: Any) -> None:
+        self.follower, self.settings = Follower(), Settings(advice=Advising(**settings))
         self.rng, self.noise, self.number, self.memories = np.random.default_rng(seed), noise, 0, list[Any]()
 
     def see(self, sigma_px: float | None, z_um: float | None = None, **changed: Any) -> Advice | None:
@@ -54,7 +52,7 @@ class Run:
         noisy = None if sigma_px is None else sigma_px * math.exp(self.rng.normal(0, self.noise))
         map_ = focus(noisy, changed.pop("lost", 0), max(self.noise, 0.01))
         followed = self.follower.follow(
-            frame(z_um, **changed), map_, number=self.number, seen_at=float(self.number)
+            frame(z_um, **changed), map_, self.settings, number=self.number, seen_at=float(self.number)
         )
         if followed.memory:
             self.memories.append(json.loads(json.dumps(followed.memory)))
@@ -229,7 +227,7 @@ def test_a_restart_takes_up_what_the_journal_remembers() -> None:
     for _ in range(3):
         before.see(math.hypot(0.9, 3.3), 5.0)
     after = Run()
-    assert after.follower.recall(before.memories) == len(before.memories)
+    assert after.follower.recall(before.memories, Advising()) == len(before.memories)
     after.number = before.number
     told = after.see(math.hypot(0.9, 3.3), 5.0)
     assert told is not None
@@ -248,7 +246,7 @@ def test_memories_of_another_version_are_left_alone() -> None:
         {**good, "number": "x"},
         {**good, "key": 3},
     ]
-    assert Run().follower.recall([*bad, good]) == 1
+    assert Run().follower.recall([*bad, good], Advising()) == 1
 
 
 def test_a_frame_that_came_late_changes_no_alarm() -> None:
@@ -264,9 +262,11 @@ def test_a_frame_that_came_late_changes_no_alarm() -> None:
 
 
 def test_the_least_recent_run_is_forgotten() -> None:
-    follower = Follower(Settings(), Focus())
+    follower, settings = Follower(), Settings()
     for n in range(3 * MOST_RUNS):
-        follower.follow(frame(metadata={"Stack": {"dataset": f"run_{n}"}}), focus(1.0), number=n, seen_at=n)
+        follower.follow(
+            frame(metadata={"Stack": {"dataset": f"run_{n}"}}), focus(1.0), settings, number=n, seen_at=n
+        )
     assert len(follower._runs) == MOST_RUNS
 
 

@@ -11,7 +11,6 @@ from semdaemon.formats import read_frames
 from semdaemon.formats.stage import StagePosition, detector, stage_position
 from semdaemon.settings import Limits
 
-
 _MM, _FEI = "micromanager", {"EBeam": {"WD": 0.005}, "Stage": {"StageX": -0.01, "StageZ": 0.002}}
 
 

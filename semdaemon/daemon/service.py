@@ -18,7 +18,7 @@ from semdaemon.daemon.parts import Asked, Parts, build_parts
 from semdaemon.daemon.reload import Reloading
 from semdaemon.daemon.takedown import Takedown
 from semdaemon.daemon.threads import WorkingThread
-from semdaemon.formats.names import clean_leftovers
+from semdaemon.formats.leftovers import clean_leftovers
 from semdaemon.inforce import Live
 from semdaemon.journal import Journal
 from semdaemon.metrics import Metrics

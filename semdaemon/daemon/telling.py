@@ -44,6 +44,7 @@ def status(parts: Parts, threads: Sequence[WorkingThread], started_at: datetime)
         "sources": [_health(source) for source in parts.sources],
         "spool": parts.spool.describe(),
         "output": {"folder": str(settings.output.folder), "fault": parts.pipeline.output_fault},
+        "journal": {"path": str(parts.journal.path), "fault": parts.journal.fault or None},
         "threads_alive": not stalled(parts, threads),
         "addresses": addresses(parts),
     }

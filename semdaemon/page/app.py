@@ -168,6 +168,8 @@ def lacking(status: Mapping[str, Any]) -> list[str]:
         lacks.append(f"worker: {worker.get('last_fault')}")
     if fault := status.get("output", {}).get("fault"):
         lacks.append(f"output: {fault}")
+    if fault := status.get("journal", {}).get("fault"):
+        lacks.append(f"journal: {fault}")
     return lacks
 
 

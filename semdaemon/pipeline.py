@@ -30,7 +30,7 @@ from semdaemon.recent import RecentFrames
 from semdaemon.settings import Settings
 from semdaemon.sources.reader import FrameReader
 from semdaemon.sources.settle import NotYet
-from semdaemon.worker import Worker, WorkerAnswer
+from semdaemon.worker import DEATHS, Worker, WorkerAnswer
 
 MOST_ATTEMPTS = 3
 """A frame whose look or job began this often without an end is set aside: something dies of it."""
@@ -249,7 +249,7 @@ class Pipeline:
 
     def _worker_gone(self, row: Row, error: WorkerError) -> bool:
         self.metrics.faults.labels(error.code).inc()
-        if error.code not in ("worker_died", "worker_timeout"):
+        if error.code not in DEATHS:
             # A stop, say: no fault of this frame, and its attempt does not count.
             self.journal.release(row.key)
             return False

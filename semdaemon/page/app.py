@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from semdaemon import health
 from semdaemon.errors import SemdaemonError
 from semdaemon.journal.reading import JournalReader
 from semdaemon.page.changes import Changes
@@ -148,29 +149,14 @@ class _Desk:
         return Response(await run_in_threadpool(self._metrics), headers={"content-type": METRICS_TYPE})
 
     async def healthz(self, _request: Request) -> Response:
-        told = await run_in_threadpool(self._status)
-        alive = told.get("threads_alive", True)
-        return _json({"ok": bool(alive)}, 200 if alive else 503)
+        return await self._checked(health.alive)
 
     async def readyz(self, _request: Request) -> Response:
-        told = await run_in_threadpool(self._status)
-        lacks = lacking(told)
-        return _json({"ok": not lacks, "lacking": lacks}, 503 if lacks else 200)
+        return await self._checked(health.ready)
 
-
-def lacking(status: Mapping[str, Any]) -> list[str]:
-    """What keeps the daemon from doing its work, in words; empty where it is ready."""
-    lacks = [] if status.get("threads_alive", True) else ["a working thread stands still"]
-    for source in status.get("sources", ()):
-        if not source.get("ok", True):
-            lacks.append(f"source {source.get('name')}: {source.get('detail')}")
-    if (worker := status.get("worker", {})).get("state") == "degraded":
-        lacks.append(f"worker: {worker.get('last_fault')}")
-    if fault := status.get("output", {}).get("fault"):
-        lacks.append(f"output: {fault}")
-    if fault := status.get("journal", {}).get("fault"):
-        lacks.append(f"journal: {fault}")
-    return lacks
+    async def _checked(self, checks: Callable[[Mapping[str, Any]], list[health.Check]]) -> Response:
+        said, fine = health.answer(checks(await run_in_threadpool(self._status)))
+        return _json(said, 200 if fine else 503)
 
 
 def _json(value: object, code: int = 200) -> Response:

@@ -8,7 +8,9 @@ from semdaemon.settings.load import load_settings
 from semdaemon.settings.reach import Page, Publish
 from semdaemon.settings.section import (
     FILE_NAME,
+    Curve,
     Section,
+    default_keys_dir,
     default_output_dir,
     default_settings_path,
     default_state_dir,
@@ -20,6 +22,7 @@ from semdaemon.settings.work import Focus, Output, Refocus, Worker
 
 __all__ = [
     "FILE_NAME",
+    "Curve",
     "Daemon",
     "Focus",
     "Folder",
@@ -35,6 +38,7 @@ __all__ = [
     "Settings",
     "Spool",
     "Worker",
+    "default_keys_dir",
     "default_output_dir",
     "default_settings_path",
     "default_state_dir",

@@ -16,6 +16,7 @@ from typing import Any
 
 import structlog
 
+from semdaemon.clock import ClockWatch
 from semdaemon.cutoff import CutOff
 from semdaemon.errors import FrameError, SemdaemonError, WorkerError
 from semdaemon.focus import BLURRED, FocusMap, focus_map
@@ -53,6 +54,7 @@ class Pipeline:
     metrics: Metrics
     recent: RecentFrames
     changed: Callable[[], None] = lambda: None
+    _clock: ClockWatch = field(default_factory=ClockWatch)
     _deaths: dict[int, int] = field(default_factory=dict)
     _retry_at: float = 0.0
 
@@ -86,6 +88,9 @@ class Pipeline:
         if not self.journal.ready():
             return False
         self._looks.take_up()
+        if jump_s := self._clock.jump_s():
+            _log.warning("the clock was set", by_s=round(jump_s, 1))
+            self.journal.shift_waits(jump_s)
         row = self.journal.next_to_settle()
         if row is None:
             return False
@@ -94,6 +99,10 @@ class Pipeline:
         except Exception as error:
             self._looks.note(row, error)
             raise
+
+    def look_due_at(self) -> float | None:
+        """When the next look is due, seconds since 1970; None where that is not known."""
+        return None if self.journal.fault else self.journal.next_check_at()
 
     def _look(self, row: Row) -> bool:
         interrupted = _was_interrupted(row)

@@ -119,7 +119,7 @@ class Daemon:
     def _start_threads(self, parts: Parts) -> None:
         live, worker = parts.live, parts.worker
         score, restore = parts.pipeline.look, parts.pipeline.restore
-        self._threads.append(self._thread("score", score, live.take, parts.journal.next_check_at))
+        self._threads.append(self._thread("score", score, live.take, parts.pipeline.look_due_at))
         if worker is not None:
             between = partial(_take_with, live, worker)
             self._threads.append(self._thread("refocus", restore, between))

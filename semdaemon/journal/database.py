@@ -16,7 +16,7 @@ from semdaemon.errors import SemdaemonError
 from semdaemon.journal.integrity import damaged, doubt_of, note_doubt, require_sound
 from semdaemon.journal.lock import WriterLock
 from semdaemon.journal.rows import text_of
-from semdaemon.journal.schema import bring_up_to_date, require_current
+from semdaemon.journal.schema import bring_up_to_date, prepare_new, require_current
 from semdaemon.journal.swap import finish_swap
 from semdaemon.mounts import mount_of
 from semdaemon.standing import StandingFault
@@ -76,12 +76,13 @@ class Database:
                 if self._lock is not None:
                     self._check(lost_something=lost)
         except BaseException:
-            self.close()
+            self.close(in_order=False)
             raise
 
     def _open(self, role: Role) -> None:
         if role != "reader":
             self._writer = connect(self.path.as_posix(), uri=False)
+            prepare_new(self._writer)
             self._writer.execute("PRAGMA journal_mode = WAL")
             self._writer.execute("PRAGMA synchronous = NORMAL")
             self._writer.execute("PRAGMA fullfsync = 1")  # macOS: a sync that reaches the disk, not its cache
@@ -91,10 +92,10 @@ class Database:
         require_current(self._reader)
 
     def _check(self, *, lost_something: bool) -> None:
-        """Raise where what the daemon cannot do without is damaged; focus maps are looked at when needed."""
+        """Raise where it is damaged; the large focus maps are looked at only where its owner was killed."""
+        unclean = self._lock is not None and self._lock.was_unclean
         with self.write() as connection:
-            for table in ("frames", "events", "counts"):
-                require_sound(self.path, connection, table)
+            require_sound(self.path, connection, None if unclean else ("frames", "events", "counts"))
             if lost_something:
                 note_doubt(connection, time.time())
             self.doubtful_before = doubt_of(connection)
@@ -142,14 +143,14 @@ class Database:
         if (lasted_s := self.standing.over()) is not None:
             _log.warning("journal can be written again", path=str(self.path), after_s=round(lasted_s, 1))
 
-    def close(self) -> None:
+    def close(self, *, in_order: bool = True) -> None:
         """Close, and give the lock back; closing twice does nothing."""
         with self._writing, self._reading:
             for connection in (getattr(self, "_reader", None), self._writer):
                 if connection is not None:
                     connection.close()
             if self._lock is not None:
-                self._lock.release()
+                self._lock.release(in_order=in_order)
                 self._lock = None
 
 

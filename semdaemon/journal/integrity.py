@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 
 from semdaemon.errors import SemdaemonError
@@ -20,11 +21,13 @@ def damaged(path: Path, what: str) -> SemdaemonError:
     )
 
 
-def require_sound(path: Path, connection: sqlite3.Connection, table: str) -> None:
-    """Raise ``journal_damaged`` where a table's pages do not hold together."""
-    said = connection.execute(f"PRAGMA quick_check({table})").fetchone()[0]
-    if said != "ok":
-        raise damaged(path, f"{table}: {said}")
+def require_sound(path: Path, connection: sqlite3.Connection, tables: Sequence[str] | None) -> None:
+    """Raise ``journal_damaged`` where pages do not hold together; all of the file's where None are named."""
+    asked = ["quick_check(1)"] if tables is None else [f"quick_check({table})" for table in tables]
+    for check in asked:
+        said = connection.execute(f"PRAGMA {check}").fetchone()[0]
+        if said != "ok":
+            raise damaged(path, str(said))
 
 
 def note_doubt(connection: sqlite3.Connection, at: float) -> None:

@@ -42,10 +42,11 @@ class WriterLock:
                 json.dumps({"pid": os.getpid(), "since": time.time()}), encoding="utf-8"
             )
 
-    def release(self) -> None:
-        """Let another daemon have the folder."""
-        with contextlib.suppress(OSError):
-            self._owner_file.unlink(missing_ok=True)
+    def release(self, *, in_order: bool = True) -> None:
+        """Let another daemon have the folder; not ``in_order``, an earlier owner's end stays known as unclean."""
+        if in_order or not self.was_unclean:
+            with contextlib.suppress(OSError):
+                self._owner_file.unlink(missing_ok=True)
         self._connection.close()
 
     def _refusal(self, folder: Path, error: sqlite3.OperationalError) -> SemdaemonError:

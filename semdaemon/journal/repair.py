@@ -23,7 +23,7 @@ from semdaemon.journal.journal import Journal
 from semdaemon.journal.lock import WriterLock
 from semdaemon.journal.rows import row_from
 from semdaemon.journal.salvage import Salvage, open_damaged
-from semdaemon.journal.schema import APPLICATION_ID, bring_up_to_date
+from semdaemon.journal.schema import APPLICATION_ID, bring_up_to_date, prepare_new
 from semdaemon.journal.swap import finish_swap, salvaged_path
 
 _AT_ONCE = 1000
@@ -133,6 +133,7 @@ def _saved_into(made: Path, path: Path, folder: Path) -> tuple[int, int, int, in
     with closing(connect(made.as_posix(), uri=False)) as new:
         new.execute("PRAGMA synchronous = FULL")
         new.execute("PRAGMA fullfsync = 1")
+        prepare_new(new)
         bring_up_to_date(new)
         old = open_damaged(copy, made)
         counted = (0, 0, 0, 0) if old is None else _copied(old, new)

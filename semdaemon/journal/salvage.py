@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 
 from semdaemon.journal.database import connect
@@ -11,6 +12,9 @@ from semdaemon.journal.schema import bring_up_to_date, version_of
 
 _RANGE = 1024
 _LEAST_ROW_BYTES = 24
+_MOST_GAP = 100_000
+"""Numbers in a row that do not read: several of the tree's middle pages, so there is nothing behind."""
+_HEADER_BYTES = 100
 
 
 class Salvage:
@@ -43,6 +47,7 @@ class Salvage:
         )
         last, certain = self._last(table, key)
         pending = [(low, min(low + _RANGE - 1, last)) for low in range(last - last % _RANGE, -1, -_RANGE)]
+        gap = 0
         while pending:
             low, high = pending.pop()
             try:
@@ -50,10 +55,14 @@ class Salvage:
             except sqlite3.DatabaseError:
                 if low == high:
                     self.lost += certain
+                    gap += 1
+                    if gap > _MOST_GAP and not certain:
+                        return
                     continue
                 middle = (low + high) // 2
                 pending += [(middle + 1, high), (low, middle)]
                 continue
+            gap = 0 if found else gap
             yield from (tuple(row) for row in found)
 
     def _last(self, table: str, key: str) -> tuple[int, bool]:
@@ -82,29 +91,29 @@ def open_damaged(copy: Path, fresh: Path) -> sqlite3.Connection | None:
     """
     if not copy.exists() or copy.stat().st_size == 0:
         return None
+    _believe_size(copy)
     connection = _opened(copy)
     if connection is not None:
         version_of(connection)
         return connection
-    for template in (fresh.read_bytes(), _old_layout(fresh)):
-        _put_first_page(copy, template)
-        connection = _opened(copy)
-        if connection is not None:
-            return connection
+    templates = (fresh.read_bytes(), _old_layout(fresh))
+    for believed in (_reads_well, _has_tables):
+        for template in templates:
+            _put_first_page(copy, template)
+            connection = _opened(copy, believed)
+            if connection is not None:
+                return connection
     return None
 
 
-def _opened(path: Path) -> sqlite3.Connection | None:
+def _opened(
+    path: Path, believed: Callable[[sqlite3.Connection], bool] | None = None
+) -> sqlite3.Connection | None:
     connection = connect(path.as_posix(), uri=False)
-    try:
-        connection.execute("SELECT key, uri FROM frames LIMIT 1").fetchone()
-        connection.execute("SELECT number FROM events LIMIT 1").fetchone()
-    except sqlite3.DatabaseError as error:
-        # A damaged row is still a table that was found.
-        if not str(error).endswith("malformed") or not _has_tables(connection):
-            connection.close()
-            return None
-    return connection
+    if (believed or _has_tables)(connection):
+        return connection
+    connection.close()
+    return None
 
 
 def _has_tables(connection: sqlite3.Connection) -> bool:
@@ -115,23 +124,46 @@ def _has_tables(connection: sqlite3.Connection) -> bool:
         return False
 
 
-def _old_layout(fresh: Path) -> bytes:
-    """An empty journal as versions before 2 made it: without the pages that incremental vacuum needs."""
-    path = fresh.with_name("layout.sqlite3")
-    connection = connect(path.as_posix(), uri=False)
+def _reads_well(connection: sqlite3.Connection) -> bool:
+    """Whether the tables are where the first page says."""
     try:
-        bring_up_to_date(connection, give_back=False)
-    finally:
-        connection.close()
+        connection.execute("SELECT uri, state FROM frames ORDER BY key LIMIT 1").fetchone()
+        connection.execute("SELECT state FROM events ORDER BY number LIMIT 1").fetchone()
+    except sqlite3.DatabaseError:
+        return False
+    return True
+
+
+def _old_layout(fresh: Path) -> bytes:
+    """An empty journal as versions before 2 made it: without the pages that returning space needs."""
+    path = fresh.with_name("layout.sqlite3")
+    with closing(connect(path.as_posix(), uri=False)) as connection:
+        bring_up_to_date(connection)
     return path.read_bytes()
 
 
+def _believe_size(path: Path) -> None:
+    """Make the header of a file that was cut say what is there; else SQLite reads nothing of it."""
+    if path.with_name(path.name + "-wal").exists():
+        return
+    with path.open("r+b") as file:
+        head = bytearray(file.read(_HEADER_BYTES))
+        size = int.from_bytes(head[16:18], "big")
+        pages = path.stat().st_size // size if size >= 512 else 0
+        if 0 < pages < int.from_bytes(head[28:32], "big"):
+            file.seek(0)
+            file.write(_counted(head, pages))
+
+
 def _put_first_page(path: Path, template: bytes) -> None:
-    size = int.from_bytes(template[16:18], "big") or 4096
+    size = int.from_bytes(template[16:18], "big")
     page = bytearray(template[:size])
-    pages = max(1, path.stat().st_size // size)
-    page[28:32] = pages.to_bytes(4, "big")  # pages in the file
-    page[92:96] = page[24:28]  # and that this number is to be believed
     page[32:40] = bytes(8)  # no list of free pages
     with path.open("r+b") as file:
-        file.write(page)
+        file.write(_counted(page, max(1, path.stat().st_size // size)))
+
+
+def _counted(head: bytearray, pages: int) -> bytearray:
+    head[28:32] = pages.to_bytes(4, "big")
+    head[92:96] = head[24:28]  # the number of pages is to be believed
+    return head

@@ -140,18 +140,16 @@ def require_current(connection: sqlite3.Connection) -> None:
         )
 
 
-def bring_up_to_date(connection: sqlite3.Connection, *, give_back: bool = True) -> None:
-    """Create the tables, or migrate an older journal step by step, all or nothing.
-
-    ``give_back`` makes a new file one whose free pages can be returned to the disk.
-    """
-    version = version_of(connection)
-    if version == VERSION:
-        return
-    if (
-        version == 0 and give_back
-    ):  # settled before the first table; free pages can then be given back bit by bit
+def prepare_new(connection: sqlite3.Connection) -> None:
+    """Make an empty file one whose free pages can be returned to the disk; before anything else is set."""
+    if version_of(connection) == 0:
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+
+
+def bring_up_to_date(connection: sqlite3.Connection) -> None:
+    """Create the tables, or migrate an older journal step by step, all or nothing."""
+    if version_of(connection) == VERSION:
+        return
     connection.execute("BEGIN IMMEDIATE")
     try:
         _create_or_migrate(connection)

@@ -24,6 +24,7 @@ from semdaemon.inforce import Live
 from semdaemon.journal import Journal
 from semdaemon.metrics import Metrics
 from semdaemon.page.changes import Changes
+from semdaemon.retention import Retention
 from semdaemon.settings import Settings
 from semdaemon.sources import Sighting
 from semdaemon.worker import Worker
@@ -144,6 +145,9 @@ class Daemon:
     def _start_sources(self, parts: Parts) -> None:
         parts.spool.start()
         self._takedown.add("spool", parts.spool.stop)
+        retention = Retention(parts.journal, lambda: parts.live.newest.settings.daemon.keep_days)
+        retention.start()
+        self._takedown.add("retention", retention.stop)
         for source in parts.sources:
             source.start(self._deliver)
             self._takedown.add(f"source {source.name}", source.stop)

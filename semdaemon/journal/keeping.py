@@ -119,10 +119,10 @@ class JournalKeeping(JournalReader):
         return [Old(int(each["key"]), Path(each["path"]), Path(each["relative"])) for each in found]
 
     def forget(self, keys: Sequence[int]) -> int:
-        """Remove rows of finished frames without history; only where their files are gone for good."""
+        """Remove rows of finished frames without history, whose files are gone for good; returns how many."""
         marks = ",".join("?" * len(FINAL))
         with self._database.write() as connection:
-            before = connection.total_changes
+            forgotten = 0
             for key in keys:
                 gone = connection.execute(
                     f"DELETE FROM frames WHERE key = ? AND dropped_at IS NOT NULL AND state IN ({marks})",  # noqa: S608
@@ -130,7 +130,8 @@ class JournalKeeping(JournalReader):
                 ).rowcount
                 if gone:
                     connection.execute("DELETE FROM events WHERE key = ?", (key,))
-            return connection.total_changes - before
+                    forgotten += 1
+        return forgotten
 
     def give_back_space(self) -> None:
         """Return some of the file's free pages to the disk; what stays free is used before the file grows."""

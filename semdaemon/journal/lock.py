@@ -43,7 +43,7 @@ class WriterLock:
             )
 
     def release(self, *, in_order: bool = True) -> None:
-        """Let another daemon have the folder; not ``in_order``, an earlier owner's end stays known as unclean."""
+        """Let another daemon have the folder; not ``in_order``, an owner that was killed stays known."""
         if in_order or not self.was_unclean:
             with contextlib.suppress(OSError):
                 self._owner_file.unlink(missing_ok=True)

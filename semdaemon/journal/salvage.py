@@ -12,7 +12,7 @@ from semdaemon.journal.schema import bring_up_to_date, version_of
 
 _RANGE = 1024
 _LEAST_ROW_BYTES = 24
-_MOST_GAP = 100_000
+_MOST_GAP = 25_000
 """Numbers in a row that do not read: several of the tree's middle pages, so there is nothing behind."""
 _HEADER_BYTES = 100
 

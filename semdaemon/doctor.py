@@ -163,7 +163,7 @@ def repaired(settings: Settings) -> Finding:
         "journal",
         "warn",
         f"repaired: {saved.frames} frames, {saved.events} steps of their history and {saved.focus_maps} "
-        f"focus maps are saved, {saved.lost} rows could not be read; the damaged file is kept as {saved.kept}",
+        f"focus maps are saved, {saved.lost} rows could not be read; the damaged file is now {saved.kept}",
         "Start the daemon: frames that were lost are seen again, and their messages say redelivered.",
     )
 

@@ -1,4 +1,4 @@
-"""``semdaemon keys``: CURVE key pairs for daemon and clients."""
+"""``semdaemon keys``: CURVE key pairs for daemon and clients, and the page's token."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import click
 
 from semdaemon.cli.options import json_option
 from semdaemon.errors import SemdaemonError
+from semdaemon.page.access import new_token
 from semdaemon.settings import default_keys_dir
-from semdaemon.wire.keys import PUBLIC, make_pair
+from semdaemon.wire.keys import PUBLIC, make_pair, write_secret
 
 ALLOWED = "allowed"
 _NAME = click.STRING
@@ -24,7 +25,7 @@ _folder = click.option(
 
 @click.group("keys")
 def command() -> None:
-    """Make CURVE key pairs: who has one that the daemon knows may listen or push from another machine.
+    """Make CURVE key pairs and the page's token: with them other machines may listen, push, or look.
 
     A secret key (NAME.key_secret) never leaves the machine on which it was made.
     """
@@ -80,6 +81,28 @@ def client(name: str, folder: Path | None, allow: bool, as_json: bool) -> None:
         click.echo(f"1. Copy {public.name} into the folder publish.curve_allowed of the daemon.")
     click.echo("2. Have the daemon's server.key here.")
     click.echo(f"3. semdaemon listen tcp://DAEMON:5570 --key {secret} --server-key server.key")
+
+
+@command.command("token")
+@_folder
+@json_option
+def token(folder: Path | None, as_json: bool) -> None:
+    """Make the token with which the page may be opened from other machines."""
+    file = (folder or default_keys_dir()) / "page.token"
+    write_secret(file, new_token() + "\n")
+    if as_json:
+        click.echo(json.dumps({"token_file": str(file)}))
+        return
+    click.echo(f"Made {file}.")
+    click.echo("What to do next:")
+    click.echo("1. In the settings file:")
+    click.echo("     [page]")
+    click.echo('     host = "0.0.0.0"')
+    click.echo(f"     token_file = {json.dumps(str(file))}")
+    click.echo("2. Start the daemon anew; open the page elsewhere and give it what is in that file.")
+    click.echo(
+        "The way there is not encrypted: in a network that you do not trust use ssh -L or a TLS proxy."
+    )
 
 
 def _require_name(name: str) -> None:

@@ -96,8 +96,9 @@ def _lines(status: Mapping[str, Any], endpoint: str) -> Iterator[tuple[str, str]
     for source in status.get("sources") or ():
         yield "source", _source(source)
     yield "output", str((status.get("output") or {}).get("folder", "?"))
-    if page := (status.get("addresses") or {}).get("page"):
-        yield "page", str(page)
+    if url := (status.get("addresses") or {}).get("page"):
+        reach = (status.get("page") or {}).get("reach", "this machine")
+        yield "page", str(url) if reach == "this machine" else f"{url} (can be reached from {reach})"
     if wire := status.get("wire"):
         yield "published", _wire(wire)
 

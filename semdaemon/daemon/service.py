@@ -25,7 +25,7 @@ from semdaemon.journal import Journal
 from semdaemon.metrics import Metrics
 from semdaemon.page.changes import Changes
 from semdaemon.retention import Retention
-from semdaemon.settings import Settings
+from semdaemon.settings import Settings, is_loopback
 from semdaemon.sources import Sighting
 from semdaemon.worker import Worker
 
@@ -114,6 +114,8 @@ class Daemon:
             self._takedown.add("publisher", parts.publisher.close)
         if parts.page is not None:
             parts.page.start()
+            if not is_loopback(parts.page.host):
+                _log.warning("the page can be reached from other machines", url=parts.page.url, asks="token")
             self._takedown.add("page", parts.page.stop)
             self._takedown.add("open pages", self.changes.close)
 

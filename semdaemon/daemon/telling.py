@@ -45,6 +45,7 @@ def status(parts: Parts, started_at: datetime) -> dict[str, Any]:
         "journal": {"path": str(parts.journal.path), "fault": parts.journal.fault or None},
         "space": space(parts),
         "addresses": addresses(parts),
+        "page": {} if parts.page is None else {"url": parts.page.url, "reach": parts.page.reach},
     }
 
 

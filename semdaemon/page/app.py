@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
@@ -18,6 +18,7 @@ from starlette.routing import Route
 from semdaemon import health
 from semdaemon.errors import SemdaemonError
 from semdaemon.journal.reading import JournalReader
+from semdaemon.page.access import Token
 from semdaemon.page.changes import Changes
 from semdaemon.page.frames import brief, full
 from semdaemon.page.guard import Guard
@@ -40,6 +41,8 @@ def create_app(
     status: Callable[[], Mapping[str, Any]],
     metrics: Callable[[], bytes],
     changed: Changes,
+    token: Token | None = None,
+    names: Sequence[str] = (),
 ) -> Starlette:
     """The page as an ASGI application.
 
@@ -56,6 +59,8 @@ def create_app(
         Prometheus' text format.
     changed
         Announced whenever something the page shows has changed.
+    token, names
+        For a page that other machines reach, see `Guard`.
     """
     desk = _Desk(journal, pictures, status, metrics, changed)
     routes = [
@@ -70,7 +75,8 @@ def create_app(
         Route("/healthz", desk.healthz, methods=HEADS),
         Route("/readyz", desk.readyz, methods=HEADS),
     ]
-    app = Starlette(routes=routes, middleware=[Middleware(Guard)], exception_handlers={Exception: _broken})
+    guard = Middleware(Guard, token=token, names=names)
+    app = Starlette(routes=routes, middleware=[guard], exception_handlers={Exception: _broken})
     app.state.changes = changed
     return app
 

@@ -15,6 +15,7 @@ from semdaemon.settings.section import (
     default_settings_path,
     default_state_dir,
     is_local_endpoint,
+    is_loopback,
 )
 from semdaemon.settings.settings import Daemon, Settings
 from semdaemon.settings.text import example_toml, settings_toml, toml_value
@@ -44,6 +45,7 @@ __all__ = [
     "default_state_dir",
     "example_toml",
     "is_local_endpoint",
+    "is_loopback",
     "load_settings",
     "settings_toml",
     "toml_value",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, field_validator, model_validator
 
-from semdaemon.settings.section import Curve, Section, curve_of, require_guarded
+from semdaemon.settings.section import Curve, Section, curve_of, is_loopback, require_guarded
 
 
 class Publish(Section):
@@ -53,13 +53,22 @@ class Page(Section):
     """The live web page, metrics and health."""
 
     enabled: bool = True
-    host: str = "127.0.0.1"
+    host: str = Field("127.0.0.1", description="Another address than this machine's own needs token_file.")
     port: int = Field(8570, ge=0, le=65535)
+    token_file: str = Field(
+        "",
+        description="File with the token that the page asks for ('semdaemon keys token'); '' asks for none.",
+    )
+    names: tuple[str, ...] = Field(
+        (), description="Further names under which browsers reach this machine; they count with a token only."
+    )
     pictures_bytes: int = Field(64 * 2**20, gt=0, description="Pictures kept in memory, bytes.")
 
-    @field_validator("host")
-    @classmethod
-    def _loopback(cls, value: str) -> str:
-        if value not in ("127.0.0.1", "::1", "localhost"):
-            raise ValueError("the page has no access control yet: keep to 127.0.0.1, ::1 or localhost")
-        return value
+    @model_validator(mode="after")
+    def _guarded(self) -> Page:
+        if not self.token_file and not is_loopback(self.host):
+            raise ValueError(
+                f"host {self.host} can be reached from other machines: set page.token_file "
+                "('semdaemon keys token'), or keep to 127.0.0.1, ::1 or localhost"
+            )
+        return self

@@ -88,3 +88,8 @@ def require_guarded(endpoints: Sequence[str], curve: Curve | None, insecure: boo
                 f"{endpoint} can be reached from other machines; keep to 127.0.0.1, or set curve_secret_file "
                 "and curve_allowed ('semdaemon keys'), or set insecure = true"
             )
+
+
+def is_loopback(host: str) -> bool:
+    """True for hosts that only this machine reaches."""
+    return host in ("127.0.0.1", "::1", "localhost")

@@ -93,26 +93,43 @@ def make_pair(folder: Path, name: str) -> tuple[Path, Path]:
         ``key_exists`` where one of the files is there: a key is never overwritten.
     """
     public_file, secret_file = folder / f"{name}{PUBLIC}", folder / f"{name}{SECRET}"
-    for file in (public_file, secret_file):
-        if file.exists():
-            raise SemdaemonError(
-                "key_exists",
-                f"{file} is there already; keys are never overwritten.",
-                remedy="Choose another name, or move the old pair away first.",
-            )
+    _require_free(public_file)
     public, secret = (key.decode() for key in zmq.curve_keypair())
+    # The secret first: without it a public key is worth nothing.
+    write_secret(secret_file, _text("Secret: never leaves this machine", public, secret))
+    write_secret(public_file, _text("Public: may be shown to anybody", public, None), mode=0o644)
+    return public_file, secret_file
+
+
+def write_secret(file: Path, text: str, *, mode: int = 0o600) -> None:
+    """Write a file that must not exist yet, for its owner alone where the platform has modes.
+
+    Raises
+    ------
+    SemdaemonError
+        ``key_exists`` or ``key_unwritable``.
+    """
+    _require_free(file)
     try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        # The secret first: without it a public key is worth nothing.
-        _write_new(secret_file, _text("Secret: never leaves this machine", public, secret), 0o600)
-        _write_new(public_file, _text("Public: may be shown to anybody", public, None), 0o644)
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        with os.fdopen(descriptor, "w", encoding="ascii") as opened:
+            opened.write(text)
+            opened.flush()
+            os.fsync(descriptor)
     except OSError as error:
         raise SemdaemonError(
-            "key_unwritable",
-            f"The keys cannot be written into {folder}: {error}.",
-            remedy="Choose another folder.",
+            "key_unwritable", f"{file} cannot be written: {error}.", remedy="Choose another folder."
         ) from error
-    return public_file, secret_file
+
+
+def _require_free(file: Path) -> None:
+    if file.exists():
+        raise SemdaemonError(
+            "key_exists",
+            f"{file} is there already; keys are never overwritten.",
+            remedy="Choose another name or folder, or move the old one away first.",
+        )
 
 
 def _load(file: Path) -> tuple[bytes, bytes | None]:
@@ -145,11 +162,3 @@ def _checked(file: Path, key: bytes) -> bytes:
 def _text(what: str, public: str, secret: str | None) -> str:
     lines = [f"# semdaemon CURVE key. {what}.", "", "metadata", "curve", f'    public-key = "{public}"']
     return "\n".join([*lines, *([] if secret is None else [f'    secret-key = "{secret}"']), ""])
-
-
-def _write_new(file: Path, text: str, mode: int) -> None:
-    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with os.fdopen(descriptor, "w", encoding="ascii") as opened:
-        opened.write(text)
-        opened.flush()
-        os.fsync(descriptor)

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 import structlog
 
+from semdaemon.advice import Advice, advice_header
 from semdaemon.errors import SemdaemonError
 from semdaemon.focus import VERDICTS, FocusMap, picture
 from semdaemon.frame import Frame
@@ -72,6 +73,10 @@ class Outbound:
         self._send("score", header, arrays)
         self._preview(frame, frame.pixels, refocused=False)
         self._tell(lambda sink: sink.scored(header, focus))
+
+    def advice(self, frame: Frame, advice: Advice) -> None:
+        """Event ``advice``."""
+        self._send("advice", {"frame": frame_header(frame), **advice_header(advice, frame.pixel_size_m)})
 
     def refocused(
         self,

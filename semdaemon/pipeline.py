@@ -16,6 +16,7 @@ from typing import Any
 
 import structlog
 
+from semdaemon.advice import Followed, Follower
 from semdaemon.clock import ClockWatch
 from semdaemon.cutoff import CutOff
 from semdaemon.errors import FrameError, SemdaemonError, WorkerError
@@ -49,6 +50,7 @@ class Pipeline:
 
     live: Live
     journal: Journal
+    follower: Follower
     worker: Worker | None
     outbound: Outbound
     metrics: Metrics
@@ -161,9 +163,12 @@ class Pipeline:
             self._fail(row, error, frame=frame)
             return
         self.outbound.score(frame, focus, redelivered=interrupted)
-        self._scored(row, frame, focus)
+        followed = self.follower.follow(frame, focus, self.settings, number=row.key, seen_at=row.seen_at)
+        if followed.advice is not None:
+            self.outbound.advice(frame, followed.advice)
+        self._scored(row, frame, focus, followed)
 
-    def _scored(self, row: Row, frame: Frame, focus: FocusMap) -> None:
+    def _scored(self, row: Row, frame: Frame, focus: FocusMap, followed: Followed) -> None:
         self.metrics.frames["scored"].inc()
         self.metrics.score_delay_seconds.observe(max(0.0, time.time() - self._reader(row).saved_at(row)))
         wanted, reason = self._what_to_refocus(focus)
@@ -175,7 +180,8 @@ class Pipeline:
         }
         if wanted:
             self.recent.keep(row.key, frame)
-        self.journal.scored(row.key, focus.to_bytes(), summary, wanted, reason=reason)
+        noted = {**summary, **followed.noted(frame)}
+        self.journal.scored(row.key, focus.to_bytes(), noted, wanted, reason=reason)
         if not wanted:
             self._ended(row, "published", reason, frame=frame, **summary)
         self.changed()

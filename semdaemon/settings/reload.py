@@ -22,6 +22,9 @@ SWAPPABLE: dict[str, tuple[str, ...]] = {
     "refocus": (
         "weights", "engine", "everywhere", "feather_px", "min_tiles", "audit_max_residual", "audit",
     ),
+    "advice": (
+        "enabled", "aperture_mrad", "aperture_relative_sd", "tolerance", "retake_share", "each_position",
+    ),
     "worker": ("device", "threads", "tile_px", "timeout_s", "start_timeout_s", "max_restarts", "backoff_s"),
     "output": ("compression", "keep_original_page"),
     "publish": ("preview", "preview_px"),

@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from semdaemon.settings.advising import Advice
 from semdaemon.settings.intake import Folder, Limits, MicroManager, NDTiff, Pushed, Spool
 from semdaemon.settings.reach import Page, Publish
 from semdaemon.settings.section import HomePath, Section, default_state_dir
@@ -51,6 +52,7 @@ class Settings(BaseSettings):
     limits: Limits = Limits()
     focus: Focus = Focus()
     refocus: Refocus = Refocus()
+    advice: Advice = Advice()
     worker: Worker = Worker()
     output: Output = Output()
     publish: Publish = Publish()

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr
 
+from semdaemon.focus.blur import Blur, frame_blur
 from semdaemon.focus.stored import damaged, packed, unpacked
 from semdaemon.focus.tiles import Grid, has_signal
 from semdaemon.frame import Area, Frame
@@ -108,6 +109,8 @@ class FocusMap:
         (rows, cols) uint8: index into `VERDICTS`.
     scorer
         Name and version or sha256 of what scored it.
+    blur
+        Of the frame as a whole; None where no tile's blur is known.
     """
 
     tile_px: int
@@ -117,6 +120,7 @@ class FocusMap:
     score: Array
     verdict: npt.NDArray[np.uint8]
     scorer: str
+    blur: Blur | None = None
 
     @property
     def rows(self) -> int:
@@ -167,7 +171,7 @@ class FocusMap:
         arrays = unpacked(data)
         try:
             header = json.loads(arrays["header"].tobytes())
-            maps = {
+            maps: dict[str, Any] = {
                 name: _checked(arrays[name], arrays["verdict"].shape, kind) for name, kind in _ARRAYS.items()
             }
             return cls(
@@ -206,6 +210,7 @@ def focus_map(frame: Frame, settings: Focus, scorer: Scorer) -> FocusMap:
     sigma_px, relative_sd, score, verdict = (np.concatenate(column) for column in zip(*parts, strict=True))
     verdict[~known] = UNDECIDED
     relative_sd[~known] = np.nan
+    blur = frame_blur(sigma_px, relative_sd, settings.max_relative_sd)
     undecided = verdict == UNDECIDED
     sigma_px[undecided] = score[undecided] = np.nan
     shape = (grid.rows, grid.cols)
@@ -217,6 +222,7 @@ def focus_map(frame: Frame, settings: Focus, scorer: Scorer) -> FocusMap:
         score.reshape(shape),
         verdict.reshape(shape),
         scorer.name,
+        blur,
     )
 
 

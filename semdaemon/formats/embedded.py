@@ -64,26 +64,25 @@ def _pair(form: str, head: bytes, at: int) -> tuple[int, int]:
     return (int(height), int(width))
 
 
+def _webp(head: bytes) -> tuple[int, int] | None:
+    kind = head[12:16]
+    if kind == b"VP8X":
+        return (int.from_bytes(head[27:30], "little") + 1, int.from_bytes(head[24:27], "little") + 1)
+    if kind == b"VP8L":
+        bits = struct.unpack_from("<I", head, 21)[0]
+        return ((bits >> 14 & 0x3FFF) + 1, (bits & 0x3FFF) + 1)
+    if kind == b"VP8 ":
+        width, height = struct.unpack_from("<HH", head, 26)
+        return (height & 0x3FFF, width & 0x3FFF)
+    return None
+
+
 def _lerc(head: bytes) -> tuple[int, int]:
     version = struct.unpack_from("<i", head, 6)[0]
     at = 14 if version >= 3 else 10
     height, width = struct.unpack_from("<ii", head, at)
     depth = struct.unpack_from("<i", head, at + 8)[0] if version >= 4 else 1
     return (int(height), int(width) * int(depth))
-
-
-def _webp(head: bytes) -> tuple[int, int] | None:
-    kind = head[12:16]
-    if kind == b"VP8 ":
-        width, height = (side & 0x3FFF for side in struct.unpack_from("<HH", head, 26))
-        return (height, width)
-    if kind == b"VP8L":
-        bits = struct.unpack_from("<I", head, 21)[0]
-        return ((bits >> 14 & 0x3FFF) + 1, (bits & 0x3FFF) + 1)
-    if kind == b"VP8X":
-        width, height = (int.from_bytes(head[at : at + 3], "little") + 1 for at in (24, 27))
-        return (height, width)
-    return None
 
 
 def _jpeg_2000(head: bytes, at: int) -> tuple[int, int]:

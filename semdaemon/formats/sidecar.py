@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from semdaemon.formats.disk import open_regular
 from semdaemon.formats.ifd import decode_text
 from semdaemon.formats.vendors import hitachi, jeol, tescan
 
@@ -53,12 +54,13 @@ def _existing(path: Path, kind: str) -> Path | None:
     names = [path.with_suffix(f".{kind}"), path.with_suffix(f".{kind.upper()}")]
     if kind == "hdr":  # TESCAN also writes image-tif.hdr beside image.tif
         names.append(path.with_name(f"{path.stem}-{path.suffix.lstrip('.')}.hdr"))
-    return next((name for name in names if name.is_file()), None)
+    # A link may lead anywhere, and what it leads to would be published with the frame.
+    return next((name for name in names if name.is_file() and not name.is_symlink()), None)
 
 
 def _text(path: Path) -> str | None:
     try:
-        with path.open("rb") as file:
+        with open_regular(path, follow_links=False) as file:
             raw = file.read(MAX_BYTES)
     except OSError:
         return None

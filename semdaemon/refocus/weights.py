@@ -53,6 +53,8 @@ class WeightsCard:
         ``s_per_megapixel`` with the conditions it was measured under.
     held_out
         ``conditions`` and ``rows`` of `semdaemon evaluate` on frames never trained on.
+    probe
+        Answer to the test picture, see `semdaemon.refocus.probe`; empty in older cards.
     chosen
         Why `resolve` took these weights; empty where they were named.
     """
@@ -74,6 +76,7 @@ class WeightsCard:
     halo_px: Mapping[str, float] = field(default_factory=dict)
     cost: Mapping[str, Any] = field(default_factory=dict)
     held_out: Mapping[str, Any] = field(default_factory=dict)
+    probe: Mapping[str, Any] = field(default_factory=dict)
     chosen: str = ""
 
     def as_dict(self) -> dict[str, Any]:

@@ -32,6 +32,7 @@ class FolderSource:
     name = "folder"
 
     def __init__(self, settings: Folder, excluded: Sequence[Path] = (), adopt: Adopt = keep_all) -> None:
+        self._settings, self._excluded = settings, excluded
         rules = Rules(settings, excluded)
         self._roots = [FolderRoot(path, settings, rules, self.name, adopt) for path in _distinct(settings)]
 
@@ -49,6 +50,14 @@ class FolderSource:
         """Scan every folder now."""
         for root in self._roots:
             root.wake()
+
+    def reload(self, settings: Folder) -> None:
+        """Take over patterns, ignored names and times; folders and the way of watching stay as they are."""
+        if settings != self._settings:
+            self._settings = settings
+            rules = Rules(settings, self._excluded)
+            for root in self._roots:
+                root.reload(settings, rules)
 
     def health(self) -> SourceHealth:
         """How the folders are; the source is well when all of them are."""

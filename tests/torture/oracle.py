@@ -22,6 +22,8 @@ from .frames import Written
 from .lab import FINAL, Lab
 
 _VERIFIED_AT_ONCE = 200
+_ABOUT_A_PART = "output_unwritable"
+"""A fault of the disk that is told once an outage, with the frame that met it first."""
 
 
 @dataclass
@@ -177,7 +179,7 @@ def _messages(lab: Lab, rows: list[dict[str, Any]], verdict: Verdict) -> None:
     twice, scored = [], set[str]()
     for heard in lab.recorder.all():
         what = (heard.event, heard.uri, heard.code)
-        if what in before and not heard.redelivered and heard.uri != "None":
+        if what in before and not heard.redelivered and heard.code != _ABOUT_A_PART and heard.uri != "None":
             twice.append(f"{heard.event} {heard.code} of {Path(unquote(urlsplit(heard.uri).path)).name}")
         before.add(what)
         if heard.event == "score":

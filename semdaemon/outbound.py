@@ -91,6 +91,7 @@ class Outbound:
             "original_sha256": frame.content_sha256,
             "settings_fingerprint": provenance["settings"]["fingerprint"],
             "seconds": answer.seconds,
+            "rung": answer.rung,
             "output": path.resolve().as_uri(),
             "redelivered": redelivered,
         }
@@ -117,6 +118,11 @@ class Outbound:
         header = {"frame": about, "code": error.code, "message": error.message, "remedy": error.remedy}
         self._send("fault", header)
         self._tell(lambda sink: sink.failed(header, error.code, error.message))
+
+    def part(self, error: SemdaemonError, *, part: str) -> None:
+        """Event ``fault`` of a part of the daemon, not of a frame: when it begins, and when it is over."""
+        header = {"part": part, "code": error.code, "message": error.message, "remedy": error.remedy}
+        self._send("fault", header)
 
     def close(self) -> None:
         """Close the sinks."""

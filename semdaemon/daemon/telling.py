@@ -52,18 +52,23 @@ def status(parts: Parts, threads: Sequence[WorkingThread], started_at: datetime)
 def stalled(parts: Parts, threads: Sequence[WorkingThread]) -> bool:
     """True where a working thread is at one step for longer than any step may take."""
     settings = parts.live.newest.settings
-    patience_s = max(_STALLED_S, settings.worker.timeout_s + settings.worker.start_timeout_s)
     if parts.publisher is not None and not parts.publisher.alive:
         return True
-    return any(thread.still_for_s > patience_s for thread in threads)
+    # The supervisor bounds the worker's jobs, and only the thread that waits for them needs the patience.
+    job_s = settings.worker.timeout_s + settings.worker.start_timeout_s
+    patience_s = {"refocus": max(_STALLED_S, job_s)}
+    return any(thread.still_for_s > patience_s.get(thread.name, _STALLED_S) for thread in threads)
 
 
 def exposition(metrics: Metrics, parts: Parts) -> bytes:
     """Prometheus' text, with what only the parts know filled in."""
     metrics.oldest_waiting_seconds.set(parts.journal.oldest_waiting_s() or 0.0)
     if parts.worker is not None:
-        metrics.worker_restarts.set(parts.worker.describe()["restarts"])
+        worker = parts.worker.describe()
+        metrics.worker_restarts.set(worker["restarts"])
+        metrics.worker_probes_failed.set(worker["probes_failed"])
         metrics.worker_available.set(float(parts.worker.available))
+        metrics.worker_degraded.set(float(parts.worker.degraded))
     if parts.publisher is not None:
         counters = parts.publisher.counters
         metrics.messages_dropped.set(sum(counters["shed"].values()) + sum(counters["withheld"].values()))

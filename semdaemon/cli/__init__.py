@@ -30,9 +30,9 @@ COMMANDS = {
     "doctor": "Check everything that commonly is wrong.",
     "compare": "Not yet: two weights on your own frames.",
     "bench": "Not yet: this machine's figures beside its ceilings.",
-    "keys": "Not yet: CURVE key pairs.",
+    "keys": "CURVE key pairs for daemon and clients.",
 }
-NOT_YET = ("compare", "bench", "keys")
+NOT_YET = ("compare", "bench")
 
 
 class _Lazy(click.Group):

@@ -6,6 +6,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -14,7 +15,7 @@ import numpy as np
 from rich.console import Console
 from rich.text import Text
 
-from semdaemon.cli.options import json_option
+from semdaemon.cli.options import json_option, key_option, keys_from, server_key_option
 from semdaemon.cli.printable import printable
 from semdaemon.errors import SemdaemonError
 from semdaemon.wire.client import CONTROL, ENDPOINT, Subscriber
@@ -41,6 +42,8 @@ SILENCE_S = 5.0
     "--timeout", "timeout_s", type=click.FloatRange(min=0), help="Stop after silence of so many seconds."
 )
 @click.option("--from-start", is_flag=True, help="Begin with what the daemon still has of this run.")
+@key_option
+@server_key_option
 @json_option
 def command(
     endpoint: str,
@@ -49,6 +52,8 @@ def command(
     count: int | None,
     timeout_s: float | None,
     from_start: bool,
+    key: Path | None,
+    server_key: Path | None,
     as_json: bool,
 ) -> int:
     """Print what is published at ENDPOINT, one line a message; report gaps.
@@ -57,9 +62,10 @@ def command(
     """
     say = _say_json if as_json else _say_text(Console(), Console(stderr=True))
     chosen = endpoint_pair(endpoint, control)
+    curve = keys_from(key, server_key)
     lost = 0
     try:
-        with Subscriber(*chosen, topics or ("",), from_start=from_start) as subscriber:
+        with Subscriber(*chosen, topics or ("",), from_start=from_start, curve=curve) as subscriber:
             _wait(subscriber, timeout_s, as_json=as_json)
             for told in _wanted(subscriber, count, timeout_s, everything=bool(topics)):
                 lost += told.count if isinstance(told, Gap) else 0

@@ -12,27 +12,51 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from semdaemon.cli.options import config_option, json_option, settings_from
+from semdaemon.cli.options import (
+    config_option,
+    json_option,
+    key_option,
+    keys_from,
+    server_key_option,
+    settings_from,
+)
 from semdaemon.cli.printable import printable
 from semdaemon.errors import SemdaemonError
+from semdaemon.health import ready
 from semdaemon.wire.control import ask
+from semdaemon.wire.keys import ClientKeys
 
 
 @click.command("status")
 @config_option
 @click.option("--control", help="The daemon's control socket, where it is not the one in the settings.")
 @click.option("--timeout", "timeout_s", type=click.FloatRange(min=0.1), default=2.0, show_default=True)
+@key_option
+@server_key_option
 @json_option
-def command(config: Path | None, control: str | None, timeout_s: float, as_json: bool) -> int:
+def command(
+    config: Path | None,
+    control: str | None,
+    timeout_s: float,
+    key: Path | None,
+    server_key: Path | None,
+    as_json: bool,
+) -> int:
     """Ask the running daemon how it is; exit code 1 where none answers or something is wrong."""
-    endpoint = control or settings_from(config).publish.control
+    curve = keys_from(key, server_key)
+    publish = None if control and curve else settings_from(config).publish
+    endpoint = control or (publish.control if publish else "")
     if not endpoint:
         raise SemdaemonError(
             "control_off",
             "The settings switch the control socket off (publish.control is '').",
             remedy="Set publish.control, e.g. tcp://127.0.0.1:5571; the page's /api/status says the same.",
         )
-    told = ask(endpoint, {"request": "status"}, timeout_s)
+    if curve is None and publish is not None and publish.curve is not None:
+        # Beside the daemon its own key serves: whoever may read that file is the daemon's user.
+        secret_file = publish.curve.secret_file
+        curve = ClientKeys.load(secret_file, secret_file)
+    told = ask(endpoint, {"request": "status"}, timeout_s, curve)
     status = told.get("status", {})
     faults = list(wrong(status))
     if as_json:
@@ -43,19 +67,10 @@ def command(config: Path | None, control: str | None, timeout_s: float, as_json:
 
 
 def wrong(status: Mapping[str, Any]) -> Iterator[str]:
-    """What a person should look after, in words."""
+    """What keeps it from its work, in words."""
     if "error" in status:
         yield f"the status could not be made: {status['error']}"
-    if not status.get("threads_alive", True):
-        yield "a working thread stands still: restart the daemon"
-    worker = status.get("worker") or {}
-    if worker.get("state") == "degraded":
-        yield f"refocusing pauses, the worker is degraded: {worker.get('last_fault')} ('semdaemon doctor')"
-    for source in status.get("sources") or ():
-        if not source.get("ok", True):
-            yield f"source {source.get('name')}: {source.get('detail')}"
-    if fault := (status.get("output") or {}).get("fault"):
-        yield f"output: {fault}"
+    yield from (f"{check.name}: {check.detail}" for check in ready(status) if check.state == "wrong")
 
 
 def _show(status: Mapping[str, Any], faults: list[str], endpoint: str) -> None:
@@ -81,8 +96,9 @@ def _lines(status: Mapping[str, Any], endpoint: str) -> Iterator[tuple[str, str]
     for source in status.get("sources") or ():
         yield "source", _source(source)
     yield "output", str((status.get("output") or {}).get("folder", "?"))
-    if page := (status.get("addresses") or {}).get("page"):
-        yield "page", str(page)
+    if url := (status.get("addresses") or {}).get("page"):
+        reach = (status.get("page") or {}).get("reach", "this machine")
+        yield "page", str(url) if reach == "this machine" else f"{url} (can be reached from {reach})"
     if wire := status.get("wire"):
         yield "published", _wire(wire)
 

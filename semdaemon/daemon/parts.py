@@ -13,6 +13,7 @@ from semdaemon.inforce import InForce, Live
 from semdaemon.journal import Journal, find_journal
 from semdaemon.metrics import Metrics
 from semdaemon.outbound import Outbound
+from semdaemon.page.access import Token
 from semdaemon.page.app import create_app
 from semdaemon.page.changes import Changes
 from semdaemon.page.pictures import Pictures
@@ -148,11 +149,14 @@ def _own_folders(settings: Settings) -> list[Path]:
 
 def _page(settings: Settings, pipeline: Pipeline, asked: Asked, changes: Changes) -> PageServer:
     pictures = Pictures(pipeline.journal, settings.limits, settings.page.pictures_bytes, pipeline.read_again)
+    page = settings.page
     app = create_app(
         journal=pipeline.journal,
         pictures=pictures.get,
         status=asked.status,
         metrics=asked.exposition,
         changed=changes,
+        token=Token.load(Path(page.token_file).expanduser()) if page.token_file else None,
+        names=page.names,
     )
-    return PageServer(app, settings.page.host, settings.page.port)
+    return PageServer(app, page.host, page.port)

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 from semdaemon import __version__
+from semdaemon.daemon.looking import space
 from semdaemon.daemon.parts import Parts
-from semdaemon.daemon.threads import WorkingThread
 from semdaemon.metrics import Metrics
 from semdaemon.sources import Source
 from semdaemon.sources.pushed import PushedSource
-
-_STALLED_S = 120.0
 
 
 def addresses(parts: Parts) -> dict[str, str]:
@@ -29,7 +27,7 @@ def addresses(parts: Parts) -> dict[str, str]:
     }
 
 
-def status(parts: Parts, threads: Sequence[WorkingThread], started_at: datetime) -> dict[str, Any]:
+def status(parts: Parts, started_at: datetime) -> dict[str, Any]:
     """State of every part, plain JSON values."""
     worker, settings = parts.worker, parts.live.newest.settings
     return {
@@ -44,20 +42,10 @@ def status(parts: Parts, threads: Sequence[WorkingThread], started_at: datetime)
         "sources": [_health(source) for source in parts.sources],
         "spool": parts.spool.describe(),
         "output": {"folder": str(settings.output.folder), "fault": parts.pipeline.output_fault},
-        "threads_alive": not stalled(parts, threads),
+        "space": space(parts),
         "addresses": addresses(parts),
+        "page": {} if parts.page is None else {"url": parts.page.url, "reach": parts.page.reach},
     }
-
-
-def stalled(parts: Parts, threads: Sequence[WorkingThread]) -> bool:
-    """True where a working thread is at one step for longer than any step may take."""
-    settings = parts.live.newest.settings
-    if parts.publisher is not None and not parts.publisher.alive:
-        return True
-    # The supervisor bounds the worker's jobs, and only the thread that waits for them needs the patience.
-    job_s = settings.worker.timeout_s + settings.worker.start_timeout_s
-    patience_s = {"refocus": max(_STALLED_S, job_s)}
-    return any(thread.still_for_s > patience_s.get(thread.name, _STALLED_S) for thread in threads)
 
 
 def exposition(metrics: Metrics, parts: Parts) -> bytes:

@@ -19,6 +19,8 @@ _log = structlog.get_logger("semdaemon.daemon")
 class WorkingThread:
     """Calls ``step`` in a thread of its own.
 
+    ``advances`` counts the steps that did something; ``failing`` is the code of what the last step raised.
+
     Parameters
     ----------
     step
@@ -46,6 +48,8 @@ class WorkingThread:
         self._step, self._stopping, self._metrics = step, stopping, metrics
         self._between, self._due_at = between, due_at
         self._woken = threading.Event()
+        self.advances = 0
+        self.failing = ""
         self._turned_at = time.monotonic()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
@@ -65,6 +69,11 @@ class WorkingThread:
         return not self._thread.is_alive()
 
     @property
+    def alive(self) -> bool:
+        """True from its start to its end."""
+        return self._thread.is_alive()
+
+    @property
     def still_for_s(self) -> float:
         """How long ago it last began a step, seconds."""
         return time.monotonic() - self._turned_at
@@ -74,7 +83,10 @@ class WorkingThread:
             self._turned_at = time.monotonic()
             try:
                 self._between()
-                if not self._step():
+                worked = self._step()
+                self.failing = ""
+                self.advances += worked
+                if not worked:
                     self._woken.wait(self._pause_s())
                     self._woken.clear()
             except SemdaemonError as error:
@@ -87,6 +99,7 @@ class WorkingThread:
         return _IDLE_S if due_at is None else min(max(due_at - time.time(), _SHORTEST_S), _IDLE_S)
 
     def _failed(self, code: str, error: Exception) -> None:
+        self.failing = code
         self._metrics.faults.labels(code).inc()
         _log.error(
             "step failed", thread=self.name, code=code, error=str(error), exc_info=code == "unexpected"

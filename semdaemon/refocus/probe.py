@@ -146,7 +146,7 @@ def answer_from(refocused: Pixels) -> dict[str, Any]:
 
 def _compare(refocused: Pixels, stored: Mapping[str, Any], against: str) -> ProbeResult:
     found = _samples(refocused).astype(np.float64)
-    expected = np.frombuffer(base64.b64decode(stored["pixels"]), "<u2").astype(np.float64)
+    expected = np.frombuffer(base64.b64decode(stored["pixels"], validate=True), "<u2").astype(np.float64)
     if expected.size != found.size:
         return ProbeResult(
             False, against, why=f"the stored answer has {expected.size} samples, not {found.size}"

@@ -27,6 +27,9 @@ class Daemon(Section):
     sources: tuple[str, ...] = Field(
         (), description="Further sources: entry points of group semdaemon.sources."
     )
+    stall_s: float = Field(
+        120.0, gt=0, description="Frames that wait so long without one advancing: the service is stuck, s."
+    )
     drain_s: float = Field(20.0, ge=0, description="How long a stop waits for work in flight, seconds.")
 
 

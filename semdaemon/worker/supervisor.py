@@ -80,17 +80,18 @@ class Worker:
             pass
 
     def probe(self, timeout_s: float = _PROBE_S) -> bool:
-        """True where the worker is known to be well; costs some milliseconds, for systemd's watchdog.
+        """False where an idle worker was asked for the test picture just now and got it wrong.
 
-        An idle worker refocuses the test picture. A busy one is left alone: its progress is watched anyway.
-        One that was never needed is well; one that pauses after a failure is not. Starts nothing;
-        a worker that fails is killed, and started again after its pause.
+        Costs some milliseconds; for systemd's watchdog.
+        One that is busy is left alone: its progress is watched anyway.
+        One that is not up (not needed yet, or pausing after a failure: see `describe`) cannot be asked.
+        One that fails is killed, and comes back by itself.
         """
         if not self._talking.acquire(blocking=False):
-            return not self._health.degraded
+            return True
         try:
             if self._child is None:
-                return self._health.phase == "stopped"
+                return True
             result = self._probe(timeout_s)
             if result.passed:
                 self._health.recovered()

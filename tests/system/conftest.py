@@ -43,6 +43,7 @@ class RunningDaemon:
             name: {**defaults.get(name, {}), **sections.get(name, {})} for name in {*defaults, *sections}
         }
         self.write_settings()
+        self.environment: dict[str, str] = {}
         self.process: subprocess.Popen[bytes] | None = None
         self.addresses: dict[str, str] = {}
 
@@ -66,7 +67,7 @@ class RunningDaemon:
                 [sys.executable, "-m", "semdaemon", "run", "-c", str(self.config)],
                 stdout=log,
                 stderr=log,
-                env={**os.environ, "OMP_NUM_THREADS": "1"},
+                env={**os.environ, "OMP_NUM_THREADS": "1", **self.environment},
             )
         self.addresses = self._ready(offset)
         return self
@@ -128,8 +129,11 @@ def daemon(tmp_path: Path) -> Iterator[Callable[..., RunningDaemon]]:
     """``daemon(folder, section={key: value})`` starts one; it is stopped at the end of the test."""
     started: list[RunningDaemon] = []
 
-    def start(folder: Path, /, **sections: dict[str, Any]) -> RunningDaemon:
+    def start(
+        folder: Path, /, *, environment: dict[str, str] | None = None, **sections: dict[str, Any]
+    ) -> RunningDaemon:
         made = RunningDaemon(folder, tmp_path / f"daemon{len(started)}", sections)
+        made.environment = environment or {}
         started.append(made)
         return made.start()
 

@@ -105,11 +105,12 @@ function workerPart(worker) {
 function sourcePart(source) {
   const roots = source.roots ?? [];
   const where = roots.length ? roots.map((root) => (typeof root === "string" ? root : root.path ?? "")).join(", ") : "";
+  const state = source.ok !== false ? "ok" : source.waiting ? "waits" : "fault";
   return {
-    level: source.ok === false ? "bad" : "ok", name: "Source",
+    level: { ok: "ok", waits: "", fault: "bad" }[state], name: "Source",
     text: `${source.name}${source.watching ? `, by ${source.watching}` : ""}`,
     more: [source.ok === false ? source.detail : "", where].filter(Boolean).join(" · "),
-    pill: `${source.name} ${source.ok === false ? "fault" : "ok"}`,
+    pill: `${source.name} ${state}`,
   };
 }
 

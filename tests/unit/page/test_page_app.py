@@ -255,7 +255,7 @@ def test_metrics_and_health(world, client):
     assert metrics.text == "semdaemon_frames_seen_total 3\n"
     assert metrics.headers["content-type"].startswith("text/plain")
     assert client.get("/healthz").status_code == 200
-    assert client.get("/readyz").json() == {"ok": True, "lacking": []}
+    assert client.get("/readyz").json()["lacking"] == []
 
 
 @pytest.mark.parametrize(
@@ -315,7 +315,7 @@ def test_this_machines_names_are_let_in(host):
 
 def test_the_server_serves_and_stops(world):
     server = PageServer(world.app(), port=0).start()
-    assert httpx.get(f"{server.url}healthz").json() == {"ok": True}
+    assert httpx.get(f"{server.url}healthz").json()["ok"]
     server.stop()
     server.stop()
     with pytest.raises(httpx.ConnectError):

@@ -9,21 +9,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import structlog
 
+from semdaemon.advice import Followed, Follower
+from semdaemon.clock import ClockWatch
+from semdaemon.cutoff import CutOff
 from semdaemon.errors import FrameError, SemdaemonError, WorkerError
 from semdaemon.focus import BLURRED, FocusMap, focus_map
-from semdaemon.formats.output import claim_output_path, write_refocused
 from semdaemon.frame import Frame
 from semdaemon.inforce import Live
 from semdaemon.journal import Journal, Row
 from semdaemon.metrics import Metrics
 from semdaemon.outbound import Outbound
+from semdaemon.outputs import Outputs
 from semdaemon.provenance import provenance_of
 from semdaemon.recent import RecentFrames
 from semdaemon.settings import Settings
@@ -46,12 +49,13 @@ class Pipeline:
 
     live: Live
     journal: Journal
+    follower: Follower
     worker: Worker | None
     outbound: Outbound
     metrics: Metrics
     recent: RecentFrames
     changed: Callable[[], None] = lambda: None
-    output_fault: str | None = None
+    _clock: ClockWatch = field(default_factory=ClockWatch)
     _retry_at: float = 0.0
 
     @property
@@ -59,13 +63,48 @@ class Pipeline:
         """Those of the frame in hand."""
         return self.live.now.settings
 
+    @cached_property
+    def outputs(self) -> Outputs:
+        """Where refocused frames are saved."""
+        return Outputs(partial(self.outbound.part_fault, part="output"))
+
+    @property
+    def output_fault(self) -> str | None:
+        """Why outputs cannot be saved just now."""
+        return self.outputs.fault or None
+
+    @cached_property
+    def _looks(self) -> CutOff:
+        return CutOff(self.journal, "settled")
+
+    @cached_property
+    def _jobs(self) -> CutOff:
+        return CutOff(self.journal, "refocused")
+
     # -- first half: settle, read, score -------------------------------------------------------------------
 
     def look(self) -> bool:
         """Take the next frame that may be complete as far as its score; False where none is due."""
+        if not self.journal.ready():
+            return False
+        self._looks.take_up()
+        if jump_s := self._clock.jump_s():
+            _log.warning("the clock was set", by_s=round(jump_s, 1))
+            self.journal.shift_waits(jump_s)
         row = self.journal.next_to_settle()
         if row is None:
             return False
+        try:
+            return self._look(row)
+        except Exception as error:
+            self._looks.note(row, error)
+            raise
+
+    def look_due_at(self) -> float | None:
+        """When the next look is due, seconds since 1970; None where that is not known."""
+        return None if self.journal.fault else self.journal.next_check_at()
+
+    def _look(self, row: Row) -> bool:
         interrupted = _was_interrupted(row)
         try:
             with self.metrics.stage_seconds.labels("settle").time():
@@ -89,12 +128,13 @@ class Pipeline:
         rows = [row if f.page == first else self.journal.add_page(row.key, f.page) for f in found.frames]
         for page_row, frame in zip(rows, found.frames, strict=True):
             if page_row.state in ("seen", "held"):
-                self._score(page_row, frame, interrupted=interrupted)
+                self._score(page_row, frame, interrupted=interrupted or page_row.redelivered)
+        self._looks.forget(row.key)
         return True
 
     def _begun(self, row: Row) -> None:
         """Counted on disk before reading begins: a file that kills its reader is known by the count."""
-        if self.journal.attempt(row.key) > MOST_ATTEMPTS:
+        if self._looks.attempt(row) > MOST_ATTEMPTS:
             raise _poison(row)
 
     def _reader(self, row: Row) -> FrameReader:
@@ -121,9 +161,12 @@ class Pipeline:
             self._fail(row, error, frame=frame)
             return
         self.outbound.score(frame, focus, redelivered=interrupted)
-        self._scored(row, frame, focus)
+        followed = self.follower.follow(frame, focus, self.settings, number=row.key, seen_at=row.seen_at)
+        if followed.advice is not None:
+            self.outbound.advice(frame, followed.advice)
+        self._scored(row, frame, focus, followed)
 
-    def _scored(self, row: Row, frame: Frame, focus: FocusMap) -> None:
+    def _scored(self, row: Row, frame: Frame, focus: FocusMap, followed: Followed) -> None:
         self.metrics.frames["scored"].inc()
         self.metrics.score_delay_seconds.observe(max(0.0, time.time() - self._reader(row).saved_at(row)))
         wanted, reason = self._what_to_refocus(focus)
@@ -135,7 +178,8 @@ class Pipeline:
         }
         if wanted:
             self.recent.keep(row.key, frame)
-        self.journal.scored(row.key, focus.to_bytes(), summary, wanted, reason=reason)
+        noted = {**summary, **followed.noted(frame)}
+        self.journal.scored(row.key, focus.to_bytes(), noted, wanted, reason=reason)
         if not wanted:
             self._ended(row, "published", reason, frame=frame, **summary)
         self.changed()
@@ -157,10 +201,20 @@ class Pipeline:
         worker, watch = self.worker, self._watch
         if worker is None or watch is None or not worker.available or time.monotonic() < self._retry_at:
             return False
+        if not (self.journal.ready() and self.outputs.ready(self.settings.output)):
+            return False
+        self._jobs.take_up()
         row = self.journal.next_to_refocus()
         if row is None:
             watch.come_back()
             return False
+        try:
+            return self._restore(row, worker, watch)
+        except Exception as error:
+            self._jobs.note(row, error)
+            raise
+
+    def _restore(self, row: Row, worker: Worker, watch: WorkerWatch) -> bool:
         if row.fingerprint != self.settings.fingerprint:
             # Scored by other settings than it would be refocused by: a result is of one kind, or is not told.
             self.journal.look_again(row.key, _CHANGED)
@@ -172,10 +226,10 @@ class Pipeline:
         try:
             interrupted = _was_interrupted(row)
             # Both counts stand on disk before the file is opened: whatever dies of it, they know.
-            guilty = watch.verdict(row)
-            if guilty or self.journal.attempt(row.key) > MOST_ATTEMPTS:
-                self._fail(row, guilty or _poison(row))
-                return True
+            if guilty := watch.verdict(row):
+                raise guilty
+            if self._jobs.attempt(row) > MOST_ATTEMPTS:
+                raise _poison(row)
             frame = self.recent.take(row.key) or self.read_again(row)
             answer = worker.refocus(frame, row.focus_blob or b"")
         except WorkerError as error:
@@ -224,7 +278,9 @@ class Pipeline:
         except OSError as error:
             self._output_refused(row, error)
             return
-        self.output_fault = None
+        except FrameError as error:
+            self._fail(row, error, frame=frame)
+            return
         summary = {"regions": answer.regions, "weights": answer.weights, "seconds": answer.seconds}
         stepped_down = {"rung": dict(answer.rung)} if answer.stepped_down else {}
         if stepped_down:
@@ -233,6 +289,7 @@ class Pipeline:
         self.metrics.frames["refocused"].inc()
         self.outbound.refocused(frame, answer, provenance, written, redelivered=interrupted)
         self.journal.finish(row.key, "published", "refocused")
+        self._jobs.forget(row.key)
         facts = {"output": str(written), "seconds": answer.seconds, **stepped_down}
         self._ended(row, "published", "refocused", frame=frame, **facts)
 
@@ -257,38 +314,22 @@ class Pipeline:
     def _save(
         self, row: Row, frame: Frame, focus: FocusMap, answer: WorkerAnswer, provenance: dict[str, Any]
     ) -> Path:
-        path = claim_output_path(self.settings.output.folder, row.relative, row.page, frame.uri)
         with self.metrics.stage_seconds.labels("save").time():
-            write_refocused(
-                path,
-                frame=frame,
-                refocused=answer.pixels,
-                mask=answer.mask,
-                focus=focus,
-                provenance=provenance,
-                compression=self.settings.output.compression,
-                keep_original_page=self.settings.output.keep_original_page,
-                source_path=self._reader(row).original(row),
+            return self.outputs.save(
+                self.settings.output,
+                row.relative,
+                frame,
+                focus,
+                answer,
+                provenance,
+                self._reader(row).original(row),
             )
-        return path
 
     def _output_refused(self, row: Row, error: OSError) -> None:
         """A full or read-only disk is no fault of the frame: it waits, and the fault shows in the status."""
-        fault = f"{self.settings.output.folder} cannot be written: {error}"
-        if fault != self.output_fault:
-            self.outbound.fault(
-                row,
-                SemdaemonError(
-                    "output_unwritable",
-                    fault,
-                    remedy="Free space or restore permissions; refocusing goes on by itself.",
-                ),
-            )
-        self.output_fault = fault
+        self.outputs.refused(self.settings.output.folder, error)
         self.metrics.faults.labels("output_unwritable").inc()
-        self._retry_at = time.monotonic() + _PAUSE_S
         self.journal.release(row.key)
-        _log.error("output refused", folder=str(self.settings.output.folder), error=str(error))
 
     # -- ends ----------------------------------------------------------------------------------------------
 
@@ -327,7 +368,7 @@ class Pipeline:
 
 def _was_interrupted(row: Row) -> bool:
     """True where its messages may be out already: by a job or a daemon that was cut off."""
-    return row.attempts > 0 or row.reason in ("restarted", _CHANGED)
+    return row.attempts > 0 or row.redelivered
 
 
 def _root(row: Row) -> Path:

@@ -98,6 +98,6 @@ class WorkerWatch:
         else:
             said = SemdaemonError("worker_recovered", "The worker works again; refocusing goes on.")
         self.metrics.faults.labels(said.code).inc()
-        self.outbound.part(said, part="worker")
+        self.outbound.part_fault(said, part="worker")
         _log.warning("worker state", code=said.code, state=known["state"], fault=known["last_fault"])
         self.changed()

@@ -19,6 +19,7 @@ _REASONS = {
     "came_back": "the file was gone and is there again",
     "changed_since": "the file was overwritten after it had been read",
     "duplicate_content": "the same bytes are in the journal under another name",
+    "history_dropped": "its history was dropped after daemon.keep_days",
     "nothing_to_refocus": "no region was blurred",
     "page_of_file": "a later page of a file",
     "refocus_disabled": "refocusing is switched off in the settings",
@@ -72,8 +73,10 @@ def _story(row: Row, events: list[Event]) -> Iterator[str]:
         yield f"  output    {shown(row.output)}"
     known = {name: value for name, value in row.summary.items() if value not in (None, [], {})}
     yield from (f"  {name:<9} {_short(value)}" for name, value in known.items())
+    if row.dropped_at is not None:
+        yield f"  history   dropped at {rfc3339(row.dropped_at)} with its focus map (daemon.keep_days)"
     yield from _steps(events)
-    if row.detail and row.detail != events[-1].detail:
+    if row.detail and (not events or row.detail != events[-1].detail):
         yield f"  now       {row.detail}"
     if row.remedy:
         yield f"  to do     {row.remedy}"

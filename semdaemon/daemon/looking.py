@@ -64,7 +64,7 @@ def _waiting(parts: Parts, name: str) -> bool:
 
 
 def _excuse(parts: Parts, thread: WorkingThread) -> str:
-    if thread.failing in _JOURNAL_CODES:
+    if thread.failing in _JOURNAL_CODES or parts.journal.fault:
         return "the journal cannot be written"
     free = _free_bytes(parts.live.newest.settings.daemon.state_dir)
     if free is not None and free < _NO_ROOM_BYTES:

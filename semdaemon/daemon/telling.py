@@ -42,6 +42,7 @@ def status(parts: Parts, started_at: datetime) -> dict[str, Any]:
         "sources": [_health(source) for source in parts.sources],
         "spool": parts.spool.describe(),
         "output": {"folder": str(settings.output.folder), "fault": parts.pipeline.output_fault},
+        "journal": {"path": str(parts.journal.path), "fault": parts.journal.fault or None},
         "space": space(parts),
         "addresses": addresses(parts),
         "page": {} if parts.page is None else {"url": parts.page.url, "reach": parts.page.reach},

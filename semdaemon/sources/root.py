@@ -251,7 +251,7 @@ class FolderRoot:
 
     def _scan(self) -> None:
         began, clock = time.time(), time.monotonic()
-        self._scan_began, self._handing_over_s = began, 0.0
+        self._scan_began, self._handing_over_s = clock, 0.0
         redeliver = clock >= self._redeliver_due
         look = self._memory.begin(began, redeliver=redeliver)
         unreadable, folders = dict[str, str](), set[str]()
@@ -343,9 +343,9 @@ class FolderRoot:
 
     def _hanging(self) -> str:
         began = self._scan_began
-        if began is None or time.time() - began < _SCAN_HANGS_S:
+        if began is None or time.monotonic() - began < _SCAN_HANGS_S:
             return ""
-        return f"a scan has not come back for {time.time() - began:.0f} s (is the network share there?)"
+        return f"a scan has not come back for {time.monotonic() - began:.0f} s (is the network share there?)"
 
     def _unmounted(self) -> str:
         if self._files or not self._home_device or self._device == self._home_device:

@@ -46,7 +46,7 @@ class ScriptedWorker:
 class Told:
     parts: list[tuple[str, str]] = field(default_factory=list)
 
-    def part(self, error: SemdaemonError, *, part: str) -> None:
+    def part_fault(self, error: SemdaemonError, *, part: str) -> None:
         self.parts.append((part, error.code))
 
 

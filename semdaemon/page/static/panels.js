@@ -66,7 +66,8 @@ export function showFocus(frame) {
   const median = frame.summary?.median_sigma_px ?? frame.median_sigma_px, size = frame.pixel_size_m?.[1];
   const blur = median ? `${median.toFixed(2)} px${size ? ` (${metres(median * size)})` : ""}` : "";
   focus.replaceChildren(el("h2", {}, "Focus, by tiles"), verdictBar(verdicts), legend,
-    facts([["Median blur", blur], ["Tile", frame.focus ? `${frame.focus.tile_px} px` : ""]]));
+    facts([["Median blur", blur], ["Tile", frame.focus ? `${frame.focus.tile_px} px` : ""]]),
+    ...(frame.advice ? [el("p", { class: "advice" }, el("strong", {}, "Advice "), frame.advice)] : []));
 }
 
 export function showCounts(status) {

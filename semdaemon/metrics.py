@@ -52,7 +52,23 @@ class Metrics:
         )
         self.worker_available = Gauge(
             "semdaemon_worker_available",
-            "1 while refocusing goes on, 0 while degraded.",
+            "1 while refocusing goes on, 0 while it pauses after a failure.",
+            registry=self.registry,
+        )
+        self.worker_degraded = Gauge(
+            "semdaemon_worker_degraded",
+            "1 from failing too often until the worker is known to work again.",
+            registry=self.registry,
+        )
+        self.worker_probes_failed = Gauge(
+            "semdaemon_worker_probes_failed",
+            "Test pictures that did not come back as they should since the start.",
+            registry=self.registry,
+        )
+        self.stepped_down = Counter(
+            "semdaemon_frames_stepped_down",
+            "Frames refocused with less memory than set, by the rung that served them.",
+            ["rung"],
             registry=self.registry,
         )
         self.messages_dropped = Gauge(

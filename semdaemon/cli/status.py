@@ -123,7 +123,22 @@ def _worker(worker: Mapping[str, Any]) -> str:
     name = (worker.get("weights") or {}).get("name")
     known = [str(word) for word in (worker.get("state"), worker.get("device"), name) if word]
     restarts = f", {worker['restarts']} restarts" if worker.get("restarts") else ""
-    return ", ".join(known) + restarts
+    return ", ".join(known) + restarts + _job(worker.get("job")) + _probe(worker)
+
+
+def _job(job: Mapping[str, Any] | None) -> str:
+    if not job:
+        return ""
+    tiles = f"{job.get('tiles_done')} of {job.get('tiles_total')} tiles"
+    return f"; frame {job.get('frame')} for {job.get('running_s')} s, {tiles}"
+
+
+def _probe(worker: Mapping[str, Any]) -> str:
+    probe = worker.get("probe")
+    if not probe:
+        return ""
+    passed = "passed" if probe.get("passed") else f"FAILED ({probe.get('why')})"
+    return f"; test picture {passed} at {str(worker.get('probed_at'))[11:19]} UTC"
 
 
 def _wire(wire: Mapping[str, Any]) -> str:

@@ -53,8 +53,11 @@ def exposition(metrics: Metrics, parts: Parts) -> bytes:
     """Prometheus' text, with what only the parts know filled in."""
     metrics.oldest_waiting_seconds.set(parts.journal.oldest_waiting_s() or 0.0)
     if parts.worker is not None:
-        metrics.worker_restarts.set(parts.worker.describe()["restarts"])
+        worker = parts.worker.describe()
+        metrics.worker_restarts.set(worker["restarts"])
+        metrics.worker_probes_failed.set(worker["probes_failed"])
         metrics.worker_available.set(float(parts.worker.available))
+        metrics.worker_degraded.set(float(parts.worker.degraded))
     if parts.publisher is not None:
         counters = parts.publisher.counters
         metrics.messages_dropped.set(sum(counters["shed"].values()) + sum(counters["withheld"].values()))

@@ -1,7 +1,7 @@
 """Make go wrong what can go wrong, count what was lost, and keep the figures.
 
-Each scenario runs real daemons on folders of its own and is judged against the journal (plain SQL), the output
-folder and everything that was published. The exit status is 1 where anything was not as it must be.
+Each scenario runs real daemons on folders of its own and is judged against the journal (plain SQL), the
+output folder and everything that was published. The exit status is 1 where anything was not as it must be.
 """
 
 from __future__ import annotations

@@ -44,9 +44,10 @@ def fuzz(plan: Plan, seed: int, command: str) -> Run:
         title="Fuzzing",
         did=f"{len(tallies)} readers and parsers given mutated input of "
         f"{sum(len(target.seeds) for target in runner.targets)} sound ones, in processes with "
-        f"{MEMORY_BYTES >> 20} MiB of address space beyond their own: anything but a result or a fault of ours, "
+        f"{MEMORY_BYTES >> 20} MiB of address space beyond their own: anything but a result or a "
+        f"fault of ours, "
         f"more than {LONGEST_S:g} s, more than {RESIDENT_BYTES >> 20} MiB, a death or a hang is a finding",
-        not_shown="Coverage: inputs are mutated with the formats' structure in mind, not led by branches reached.",
+        not_shown="Coverage: inputs are mutated along the formats' structure, not led by branches.",
         provoked={name: tally.executions for name, tally in tallies.items()},
         figures=figures,
         lost=None,

@@ -277,17 +277,20 @@ class Lab:
         innocent = {str(path) for path, written in self.written.items() if written.good}
         aside = [
             r
-            for r in self.query("SELECT key, path, reason FROM frames WHERE state = 'failed'")
+            for r in self.query("SELECT key, path, reason, detail FROM frames WHERE state = 'failed'")
             if r["path"] in innocent
         ]
         if not aside:
             return 0
         for reason, number in Counter(row["reason"] for row in aside).items():
             self.figures[f"set aside: {reason}"] = number
+        self.notes.append(f"set aside, e.g.: {aside[0]['detail'][-200:]}")
         self.start()
         keys = [str(row["key"]) for row in aside]
-        subprocess.run([sys.executable, "-m", "semdaemon", "requeue", "-c", str(self._config), *keys], check=True,
-                       capture_output=True)  # fmt: skip
+        command = [sys.executable, "-m", "semdaemon", "requeue", "-c", str(self._config), *keys]
+        said = subprocess.run(command, check=False, capture_output=True, text=True)
+        if said.returncode:
+            self.notes.append(f"requeue: {said.stderr.strip()[-300:]}")
         self.finish(timeout_s)
         return len(aside)
 

@@ -24,8 +24,9 @@ def _tiff(pixels: np.ndarray, **options: object) -> bytes:  # type: ignore[type-
 
 def _giant(_: Random, __: bytes) -> bytes:
     """A header that claims 100,000 x 100,000 pixels, and nothing behind it."""
-    return _directory([(256, 4, 1, 100_000), (257, 4, 1, 100_000), (258, 3, 1, 8), (259, 3, 1, 1), (262, 3, 1, 1),
-                       (273, 4, 1, 8), (277, 3, 1, 1), (278, 4, 1, 100_000), (279, 4, 1, 4_000_000_000)])  # fmt: skip
+    return _directory([(256, 4, 1, 100_000), (257, 4, 1, 100_000), (258, 3, 1, 8), (259, 3, 1, 1),
+                       (262, 3, 1, 1), (273, 4, 1, 8), (277, 3, 1, 1), (278, 4, 1, 100_000),
+                       (279, 4, 1, 4_000_000_000)])  # fmt: skip
 
 
 def _directory(entries: list[tuple[int, int, int, int]]) -> bytes:
@@ -38,7 +39,8 @@ def _bomb(rng: Random, _: bytes) -> bytes:
     strip = zlib.compress(bytes(2**26) + rng.randbytes(8), 9)
     size = 8 + 2 + 12 * 9 + 4
     return _directory([(256, 4, 1, 64), (257, 4, 1, 64), (258, 3, 1, 8), (259, 3, 1, 8), (262, 3, 1, 1),
-                       (273, 4, 1, size), (277, 3, 1, 1), (278, 4, 1, 64), (279, 4, 1, len(strip))]) + strip  # fmt: skip
+                       (273, 4, 1, size), (277, 3, 1, 1), (278, 4, 1, 64),
+                       (279, 4, 1, len(strip))]) + strip  # fmt: skip
 
 
 def _png_bomb(rng: Random, _: bytes) -> bytes:

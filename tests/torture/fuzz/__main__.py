@@ -1,4 +1,4 @@
-"""``python -m tests.torture.fuzz``: fuzz and print a summary; the daemon's scenarios run it as one of them."""
+"""``python -m tests.torture.fuzz``: fuzz alone and print a summary by target and outcome."""
 
 from __future__ import annotations
 

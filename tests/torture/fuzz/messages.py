@@ -71,8 +71,9 @@ def requests() -> list[bytes]:
 def replies() -> list[bytes]:
     """Answers of the control socket, and what is published: a client may be told either."""
     score = split(published()[0])
-    head = {"schema": "semdaemon-1.0", "reply": "replay", "id": 1, "epoch": EPOCH, "topic": "sem/score/", "newest": 3,
-            "next": 4, "more": False, "messages": [{"sequence": 3, "parts": len(score)}]}  # fmt: skip
+    head = {"schema": "semdaemon-1.0", "reply": "replay", "id": 1, "epoch": EPOCH, "topic": "sem/score/",
+            "newest": 3, "next": 4, "more": False,
+            "messages": [{"sequence": 3, "parts": len(score)}]}  # fmt: skip
     refused = {
         "schema": "semdaemon-1.0",
         "reply": "error",
@@ -88,8 +89,8 @@ def pushed() -> list[bytes]:
     """Frames as hooks push them."""
     header: dict[str, Any] = {
         "schema": "semdaemon-push-1.0", "shape": [32, 32], "type": "uint8", "pixel_size_m": [2e-9, 2e-9],
-        "acquired_at": "2026-03-01T18:00:01+00:00", "vendor": "micromanager", "metadata": {"PixelSizeUm": "0.1"},
-        "sender": "abc", "dropped": 3, "endianness": "little",
+        "acquired_at": "2026-03-01T18:00:01+00:00", "vendor": "micromanager",
+        "metadata": {"PixelSizeUm": "0.1"}, "sender": "abc", "dropped": 3, "endianness": "little",
     }  # fmt: skip
     wide = {**header, "shape": [32, 16], "type": "uint16", "endianness": "big"}
     return [joined([json.dumps(each).encode(), bytes(1024)]) for each in (header, wide)]

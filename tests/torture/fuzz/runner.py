@@ -106,7 +106,7 @@ class Runner:
         self._next[target.name] += number
 
     def _piece(self, target: Target, first: int, number: int) -> int:
-        """Run inputs ``first`` to ``first + number`` in a child; how many were done, the deadly one included."""
+        """Run inputs from ``first`` on in a child; how many were done, the deadly one included."""
         ours, theirs = get_context("fork").Pipe(duplex=False)
         child = get_context("fork").Process(target=self._child, args=(theirs, target, first, number))
         child.start()

@@ -1,4 +1,4 @@
-"""Sound input to begin from: files of every flavour that are made here, and instruments' own where there are."""
+"""Sound input to begin from: files of every flavour made here, and instruments' own where there are."""
 
 from __future__ import annotations
 
@@ -43,14 +43,18 @@ ZEISS = "\r\n".join(
      "Detector = InLens", "AP_WD", "WD = 4.0 mm"]
 ).encode("latin-1") + b"\0"  # fmt: skip
 FEI = (
-    b"[User]\r\nDate=04/17/2023\r\nTime=04:47:49 PM\r\n[System]\r\nType=SEM\r\n[Scan]\r\nPixelWidth=2e-009\r\n"
+    b"[User]\r\nDate=04/17/2023\r\nTime=04:47:49 PM\r\n[System]\r\nType=SEM\r\n"
+    b"[Scan]\r\nPixelWidth=2e-009\r\n"
     b"PixelHeight=3e-009\r\n[EBeam]\r\nHFW=8e-7\r\nVFW=9.6e-7\r\n[Image]\r\nResolutionX=64\r\nResolutionY=48\r\n"
 )
 FEI_XML = (
     b'<?xml version="1.0"?><Metadata><Core><Guid>x</Guid></Core><BinaryResult><PixelSize><X unit="m">2e-9</X>'
     b'<Y unit="m">3e-9</Y></PixelSize></BinaryResult></Metadata>'
 )
-TESCAN = b"[MAIN]\nDate=2024-01-02\nTime=03:04:05\nImageStripSize=8\nPixelSizeX=1e-9\nPixelSizeY=1e-9\n[SEM]\nHV=5000\n"
+TESCAN = (
+    b"[MAIN]\nDate=2024-01-02\nTime=03:04:05\nImageStripSize=8\nPixelSizeX=1e-9\nPixelSizeY=1e-9\n"
+    b"[SEM]\nHV=5000\n"
+)
 JEOL = (
     b"$SEM_DATA_VERSION 1\n$CM_FORMAT JEOL-SEM\n$CM_FULL_SIZE 64 48\n$CM_FIELD_OF_VIEW 128.000um 96.000um\n"
     b"$CM_DATE 2024/01/02\n$CM_TIME 03:04:05\n$$SM_MICRON_BAR 100\n$$SM_MICRON_MARKER 10um\n"
@@ -60,16 +64,19 @@ HITACHI = (
     b"Time=03:04:05\r\nMagnification=20000\r\n"
 )
 OME = (
-    b'<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"><Image ID="Image:0">'
+    b'<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06">'
+    b'<Image ID="Image:0">'
     b'<AcquisitionDate>2024-01-02T03:04:05Z</AcquisitionDate><Pixels ID="Pixels:0" DimensionOrder="XYZCT" '
-    b'Type="uint16" SizeX="64" SizeY="64" SizeZ="1" SizeC="1" SizeT="1" PhysicalSizeX="5" PhysicalSizeXUnit="nm" '
+    b'Type="uint16" SizeX="64" SizeY="64" SizeZ="1" SizeC="1" SizeT="1" PhysicalSizeX="5" '
+    b'PhysicalSizeXUnit="nm" '
     b'PhysicalSizeY="5" PhysicalSizeYUnit="nm"><TiffData/></Pixels></Image></OME>'
 )
 IMAGEJ = b"ImageJ=1.54f\nimages=1\nunit=micron\nspacing=1.0\nmin=0.0\nmax=255.0\n"
 MICROMANAGER = json.dumps(
     {"PixelSizeUm": 0.25, "PixelSize_um": "0.25", "Height": "64", "Width": 64, "PixelType": "GRAY16",
      "Time": "2026-03-01 10:00:01 +0100", "ReceivedTime": "2026-03-01 10:00:01.123 +0100",
-     "TimeReceivedByCore": "2026-03-01 10:00:01.1", "Axes": {"time": 3, "z": 1}, "Camera": "Cam", "Binning": "1"}
+     "TimeReceivedByCore": "2026-03-01 10:00:01.1", "Axes": {"time": 3, "z": 1}, "Camera": "Cam",
+     "Binning": "1"}
 ).encode()  # fmt: skip
 SPOOLED = json.dumps(
     {"schema": "semdaemon-spool-1.0", "vendor": "micromanager", "pixel_size_m": [5e-9, 5e-9],

@@ -46,7 +46,7 @@ class _Peak:
 SCENARIO = Scenario(
     name="burst",
     title="A burst",
-    did=f"files copied at once into {FOLDERS} new folders; all scored; the daemon's memory looked at twice a second",
+    did=f"files copied at once into {FOLDERS} new folders; the daemon's memory looked at twice a second",
     not_shown="Large frames: these have 64 x 64 pixels, and none needed refocusing.",
     act=act,
     sections={"refocus": {"enabled": False}, "focus": {"tile_px": 64}},

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -9,25 +13,29 @@ from pathlib import Path
 from ..lab import Lab
 from ..scenario import Plan, Scenario
 
-_LIBRARIES = "/usr/lib/*/faketime/libfaketimeMT.so.1"
-_OFFSET = Path(tempfile.gettempdir()) / "semdaemon-torture-clock"
-
-
-def _library() -> str:
-    return next((str(path) for path in Path("/").glob(_LIBRARIES.lstrip("/"))), "")
+_SOURCE = Path(__file__).resolve().parents[1] / "clock_shim.c"
+_FOLDER = Path(tempfile.gettempdir()) / f"semdaemon-torture-clock-{os.getpid()}"
+_OFFSET, _LIBRARY = _FOLDER / "offset", _FOLDER / "clock.so"
 
 
 def lacks() -> str:
-    return "" if _library() else "libfaketime not installed (Debian package faketime)"
+    if sys.platform != "linux":
+        return "LD_PRELOAD as Linux has it"
+    return "" if shutil.which("cc") else "no C compiler for the shim that shifts the clock"
 
 
 def environment() -> dict[str, str]:
-    """A clock that follows a file; monotonic time and files' times stay as they are."""
-    _set("+0")
-    return {
-        "LD_PRELOAD": _library(), "FAKETIME_TIMESTAMP_FILE": str(_OFFSET), "FAKETIME_NO_CACHE": "1",
-        "DONT_FAKE_MONOTONIC": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1", "NO_FAKE_STAT": "1",
-    }  # fmt: skip
+    """A wall clock that follows a file. libfaketime breaks the sleeps of Python 3.11, hence a shim of our own."""
+    _FOLDER.mkdir(exist_ok=True)
+    command = ["cc", "-shared", "-fPIC", "-O2", "-o", str(_LIBRARY), str(_SOURCE)]
+    subprocess.run(command, check=True, capture_output=True)
+    _set(0.0)
+    return {"LD_PRELOAD": str(_LIBRARY), "TORTURE_CLOCK": str(_OFFSET)}
+
+
+def prepare(lab: Lab) -> None:
+    """The shim goes with the laboratory."""
+    lab.at_end(lambda: shutil.rmtree(_FOLDER, ignore_errors=True))
 
 
 def act(lab: Lab, plan: Plan) -> None:
@@ -37,7 +45,7 @@ def act(lab: Lab, plan: Plan) -> None:
         hours = lab.rng.choice((-48, -9, -3, -1, -0.01, 0, 0.01, 1, 3, 9, 48))
         lab.write_many(6)
         time.sleep(lab.rng.uniform(0.0, 0.3))
-        _set(f"{hours * 3600:+.0f}")
+        _set(3600.0 * hours)
         lab.did["jumps of the clock by up to two days"] += 1
         lab.write_many(6)
         began = time.monotonic()
@@ -49,16 +57,19 @@ def act(lab: Lab, plan: Plan) -> None:
         number += 1
 
 
-def _set(offset: str) -> None:
-    _OFFSET.write_text(offset + "\n")
+def _set(offset_s: float) -> None:
+    temporary = _OFFSET.with_suffix(".new")
+    temporary.write_text(f"{offset_s:.0f}")
+    temporary.replace(_OFFSET)
 
 
 SCENARIO = Scenario(
     name="clock",
     title="Clock jumps",
-    did="the daemon's and the worker's clock set forward and back by up to 48 h (libfaketime) while frames come in",
+    did="clock of daemon and worker set forward and back by up to 48 h (a preloaded shim) while frames come in",
     not_shown="A monotonic clock that jumps: no supported system has one.",
     act=act,
     environment=environment,
+    prepare=prepare,
     lacks=lacks,
 )

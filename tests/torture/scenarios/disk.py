@@ -103,9 +103,9 @@ def _fill(path: Path) -> Path:
 SCENARIO = Scenario(
     name="disk",
     title="Disk full, read-only, emptied",
-    did=f"output ({OUTPUT_BYTES >> 20} MiB) and state ({STATE_BYTES >> 20} MiB) on small file systems of their own: "
-    "filled to the last byte for 1 to 3 s and freed, output remounted read-only and back, output folder emptied "
-    "while frames are saved",
+    did=f"output ({OUTPUT_BYTES >> 20} MiB) and state ({STATE_BYTES >> 20} MiB) on small file systems of "
+    "their own: filled to the last byte for 1 to 3 s and freed, output remounted read-only and back, output "
+    "folder emptied while frames are saved",
     not_shown="A disk that loses what it confirmed, or answers with I/O errors.",
     act=act,
     prepare=prepare,

@@ -73,8 +73,8 @@ def _kill_worker(lab: Lab, rng: Random) -> None:
 SCENARIO = Scenario(
     name="kill",
     title="kill -9",
-    did="daemon and worker killed at random moments while frames come in: while starting, recovering, scoring, "
-    "refocusing, saving, draining",
+    did="daemon and worker killed at random moments while frames come in: while starting, recovering, "
+    "scoring, refocusing, saving, draining",
     not_shown="Power loss: what the operating system has taken over is on the disk sooner or later here.",
     act=act,
     kills=True,

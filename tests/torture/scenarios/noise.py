@@ -135,8 +135,8 @@ def _still_answers(lab: Lab, ports: dict[str, int]) -> None:
 SCENARIO = Scenario(
     name="noise",
     title="Noise at every socket",
-    did="random bytes, damaged ZMTP, HTTP, requests and pushed frames, and port scans at all four sockets while "
-    "frames come in",
+    did="random bytes, damaged ZMTP, HTTP, requests and pushed frames, and port scans at all four sockets "
+    "while frames come in",
     not_shown="A flood that fills the machine's network or its table of connections.",
     act=act,
 )

@@ -98,8 +98,8 @@ def _silent(lab: Lab, share: _Share) -> None:
 SCENARIO = Scenario(
     name="share",
     title="Network-like mount",
-    did="a FUSE mount (bindfs) as acquisition folder, written to from behind, so that no event arrives; its server "
-    "killed (every look gives ENOTCONN), or standing still (every look hangs), and back",
+    did="a FUSE mount (bindfs) as acquisition folder, written to from behind, so that no event arrives; "
+    "its server killed (every look gives ENOTCONN), or standing still (every look hangs), and back",
     not_shown="A real SMB or NFS server, its caches and its locks.",
     act=act,
     prepare=prepare,

@@ -61,8 +61,8 @@ def _pause_daemon(lab: Lab) -> None:
 SCENARIO = Scenario(
     name="stop",
     title="SIGSTOP",
-    did=f"worker stopped for good (its time-out set to {TIMEOUT_S:g} s) or shortly; daemon stopped for up to 4 s "
-    "while frames come in",
+    did=f"worker stopped for good (its time-out set to {TIMEOUT_S:g} s) or shortly; daemon stopped for up to "
+    "4 s while frames come in",
     not_shown="A GPU driver that hangs in the kernel, where kill -9 does not end the process either.",
     act=act,
     sections={"worker": {"timeout_s": TIMEOUT_S}},

@@ -88,7 +88,7 @@ class JournalKeeping(JournalReader):
         with self._database.write() as connection:
             connection.execute(
                 "UPDATE frames SET check_at = check_at + ?1, noticed_at = noticed_at + ?1"
-                " WHERE state IN ('seen', 'held') AND noticed_at BETWEEN ?2 AND ?3",
+                " WHERE state IN ('seen', 'held') AND noticed_at > ?2 AND noticed_at <= ?3",
                 (by_s, earliest, latest),
             )
 

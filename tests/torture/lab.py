@@ -54,6 +54,8 @@ class Lab:
         Names of acquisition folders below the laboratory's own.
     environment
         For the daemon's process.
+    pace
+        Of the pauses between faults; the small version of a scenario does not wait for effect.
     """
 
     def __init__(
@@ -64,8 +66,9 @@ class Lab:
         roots: tuple[str, ...] = ("acquisition",),
         environment: dict[str, str] | None = None,
         home: Path | None = None,
+        pace: float = 1.0,
     ) -> None:
-        self.rng = Random(seed)
+        self.rng, self.pace = Random(seed), pace
         self.home = Path(tempfile.mkdtemp(prefix="semdaemon-torture-", dir=home)).resolve()
         self.roots = [self.home / name for name in roots]
         self.output, self.state, self.log = (
@@ -188,6 +191,10 @@ class Lab:
         """Memory of the daemon itself, without its worker."""
         assert self.process is not None
         return int(psutil.Process(self.process.pid).memory_info().rss)
+
+    def pause(self, low_s: float, high_s: float) -> None:
+        """Wait for a random time, so that the next fault meets the daemon at a random moment."""
+        time.sleep(self.rng.uniform(low_s, high_s) * self.pace)
 
     # -- frames --------------------------------------------------------------------------------------------
 

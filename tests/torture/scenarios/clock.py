@@ -25,7 +25,7 @@ def lacks() -> str:
 
 
 def environment() -> dict[str, str]:
-    """A wall clock that follows a file. libfaketime breaks the sleeps of Python 3.11, hence a shim of our own."""
+    """A wall clock that follows a file; libfaketime breaks the sleeps of Python 3.11, hence our own shim."""
     _FOLDER.mkdir(exist_ok=True)
     command = ["cc", "-shared", "-fPIC", "-O2", "-o", str(_LIBRARY), str(_SOURCE)]
     subprocess.run(command, check=True, capture_output=True)
@@ -44,7 +44,7 @@ def act(lab: Lab, plan: Plan) -> None:
     while number < 2 or time.monotonic() < until:
         hours = lab.rng.choice((-48, -9, -3, -1, -0.01, 0, 0.01, 1, 3, 9, 48))
         lab.write_many(6)
-        time.sleep(lab.rng.uniform(0.0, 0.3))
+        lab.pause(0.0, 0.3)
         _set(3600.0 * hours)
         lab.did["jumps of the clock by up to two days"] += 1
         lab.write_many(6)
@@ -66,7 +66,7 @@ def _set(offset_s: float) -> None:
 SCENARIO = Scenario(
     name="clock",
     title="Clock jumps",
-    did="clock of daemon and worker set forward and back by up to 48 h (a preloaded shim) while frames come in",
+    did="clock of daemon and worker set forward and back by up to 48 h (preloaded shim) while frames come in",
     not_shown="A monotonic clock that jumps: no supported system has one.",
     act=act,
     environment=environment,

@@ -40,7 +40,7 @@ def act(lab: Lab, plan: Plan) -> None:
 def _full_output(lab: Lab) -> None:
     filler = _fill(lab.output / "filler")
     lab.write_many(6, "blurred")
-    time.sleep(lab.rng.uniform(1.0, 3.0))
+    lab.pause(1.0, 3.0)
     filler.unlink()
     lab.did["output disk filled and freed"] += 1
 
@@ -48,7 +48,7 @@ def _full_output(lab: Lab) -> None:
 def _full_state(lab: Lab) -> None:
     filler = _fill(lab.state / "filler")
     lab.write_many(10)
-    time.sleep(lab.rng.uniform(1.0, 3.0))
+    lab.pause(1.0, 3.0)
     filler.unlink()
     lab.did["state disk filled and freed"] += 1
 
@@ -57,14 +57,14 @@ def _read_only_output(lab: Lab) -> None:
     if not remount(lab.output, "ro"):
         return
     lab.write_many(6, "blurred")
-    time.sleep(lab.rng.uniform(1.0, 3.0))
+    lab.pause(1.0, 3.0)
     remount(lab.output, "rw")
     lab.did["output disk remounted read-only and back"] += 1
 
 
 def _removed_output(lab: Lab) -> None:
     lab.write_many(6, "blurred")
-    time.sleep(lab.rng.uniform(0.0, 0.6))
+    lab.pause(0.0, 0.6)
     _remove_outputs(lab)
     lab.write_many(4, "blurred")
     lab.did["output folder emptied while frames are saved"] += 1

@@ -27,7 +27,7 @@ def act(lab: Lab, plan: Plan) -> None:
         while lab.did["kill -9 of the daemon"] + lab.did["kill -9 of the worker"] < kills:
             if not lab.running:
                 lab.start(wait=False)
-            time.sleep(_pause_s(rng))
+            time.sleep(_pause_s(rng) * lab.pace)
             (_kill_daemon if rng.random() < _DAEMON_SHARE else _kill_worker)(lab, rng)
     finally:
         ending.set()

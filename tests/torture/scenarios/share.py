@@ -64,7 +64,7 @@ def act(lab: Lab, plan: Plan) -> None:
     share, until, number = _SHARES[id(lab)], plan.until, 0
     while number < 2 or time.monotonic() < until:
         _write(lab, share, 10)
-        time.sleep(lab.rng.uniform(0.0, 1.0))
+        lab.pause(0.0, 1.0)
         (_died if number % 2 == 0 else _silent)(lab, share)
         _write(lab, share, 4)
         lab.until(lambda: lab.waiting() <= 10, 90, "work goes on after the share is back")
@@ -78,9 +78,9 @@ def _write(lab: Lab, share: _Share, number: int) -> None:
 def _died(lab: Lab, share: _Share) -> None:
     share.die()
     _write(lab, share, 4)
-    time.sleep(lab.rng.uniform(0.1, 4.0))  # "Transport endpoint is not connected"
+    lab.pause(0.1, 4.0)  # "Transport endpoint is not connected"
     unmount(share.root)
-    time.sleep(lab.rng.uniform(0.0, 2.0))  # an empty folder
+    lab.pause(0.0, 2.0)  # an empty folder
     share.mount()
     lab.did["server of the share killed (ENOTCONN), unmounted, mounted again"] += 1
 
@@ -90,7 +90,7 @@ def _silent(lab: Lab, share: _Share) -> None:
         return
     run("kill", "-STOP", str(share.process.pid))
     _write(lab, share, 4)
-    time.sleep(lab.rng.uniform(0.1, 6.0))
+    lab.pause(0.1, 6.0)
     run("kill", "-CONT", str(share.process.pid))
     lab.did["server of the share stopped for up to 6 s and on"] += 1
 

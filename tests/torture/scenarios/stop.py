@@ -24,7 +24,7 @@ def act(lab: Lab, plan: Plan) -> None:
             _pause_worker(lab)
         else:
             _pause_daemon(lab)
-        time.sleep(lab.rng.uniform(0.2, 2.0))
+        lab.pause(0.2, 2.0)
     resume(lab.worker())
 
 
@@ -45,7 +45,7 @@ def _pause_worker(lab: Lab) -> None:
     worker = lab.worker()
     if worker is not None:
         worker.suspend()
-        time.sleep(lab.rng.uniform(0.1, TIMEOUT_S / 2))
+        lab.pause(0.1, TIMEOUT_S / 2)
         resume(worker)
         lab.did["SIGSTOP of the worker, and on within its time"] += 1
 
@@ -53,7 +53,7 @@ def _pause_worker(lab: Lab) -> None:
 def _pause_daemon(lab: Lab) -> None:
     lab.signal(signal.SIGSTOP)
     lab.write_many(3)
-    time.sleep(lab.rng.uniform(0.1, 4.0))
+    lab.pause(0.1, 4.0)
     lab.signal(signal.SIGCONT)
     lab.did["SIGSTOP and SIGCONT of the daemon"] += 1
 

@@ -25,7 +25,7 @@ def act(lab: Lab, plan: Plan) -> None:
     store, root, until, number = lab.home / _STORE, lab.roots[0], plan.until, 0
     while number < 2 or time.monotonic() < until:
         _write(lab, store, 12)
-        time.sleep(lab.rng.uniform(0.0, 0.5))
+        lab.pause(0.0, 0.5)
         (_unmounted if number % 2 == 0 else _renamed)(lab, store, root)
         _write(lab, store, 3)
         lab.until(lambda: lab.waiting() <= 10, 60, "work goes on after the folder is back")
@@ -39,7 +39,7 @@ def _write(lab: Lab, store: Path, number: int) -> None:
 def _unmounted(lab: Lab, store: Path, root: Path) -> None:
     unmount(root)
     _write(lab, store, 4)
-    time.sleep(lab.rng.uniform(0.1, 5.0))
+    lab.pause(0.1, 5.0)
     run("mount", "--bind", store, root)
     lab.did["acquisition folder unmounted and back, with new files"] += 1
 
@@ -49,7 +49,7 @@ def _renamed(lab: Lab, store: Path, root: Path) -> None:
     away = root.with_name("away")
     root.rename(away)
     _write(lab, store, 4)
-    time.sleep(lab.rng.uniform(0.1, 5.0))
+    lab.pause(0.1, 5.0)
     away.rename(root)
     run("mount", "--bind", store, root)
     lab.did["acquisition folder renamed and back, with new files"] += 1

@@ -68,7 +68,7 @@ def whole_journey(journal: Journal, number: int, pixels: np.ndarray[Any, Any]) -
     journal.settle(
         row.key,
         Frame(frame_id(content, seen.uri), "folder", seen.uri, pixels, content, area, (2e-9, 2e-9)),
-        "s1",
+        "settings1",
     )
     refocus = number % 2 == 0
     focus_map = number.to_bytes(4, "big") * (FOCUS_MAP_BYTES // 4)
@@ -148,9 +148,7 @@ def test_a_restart_finds_known_files_again_within_ten_seconds(tree: Path, tmp_pa
         began = time.monotonic()
         scanned(tree, see)
         again_s = time.monotonic() - began
-    print(
-        f"\n{FRAMES} files: first scan {first_s:.1f} s, opening {opened_s:.1f} s, known again {again_s:.1f} s"
-    )
+    tell(f"{FRAMES} files: first scan {first_s:.1f} s, opened {opened_s:.1f} s, known again {again_s:.1f} s")
     assert new == 0
     assert opened_s + again_s < 10
 
@@ -188,7 +186,5 @@ def test_a_burst_of_sixty_thousand_files_stays_in_the_journal_not_in_memory(
     finally:
         source.stop()
     grown = (most - before) / MIB
-    print(
-        f"\n{files} files written in {written_s:.1f} s, all seen after {seen_s:.1f} s, memory grew {grown:.0f} MiB"
-    )
+    tell(f"{files} files in {written_s:.1f} s, all seen after {seen_s:.1f} s, grown by {grown:.0f} MiB")
     assert grown < 100

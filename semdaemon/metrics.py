@@ -45,6 +45,12 @@ class Metrics:
             buckets=_SECONDS,
             registry=self.registry,
         )
+        self.stepped_down = Counter(
+            "semdaemon_frames_stepped_down",
+            "Frames refocused with less memory than set, by the rung that served them.",
+            ["rung"],
+            registry=self.registry,
+        )
         self.messages_dropped = Gauge(
             "semdaemon_messages_dropped", "Messages given up for a full queue.", registry=self.registry
         )

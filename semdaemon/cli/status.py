@@ -187,7 +187,22 @@ def _worker(worker: Mapping[str, Any]) -> str:
     number = worker.get("restarts") or 0
     restarts = f", replaced {number} time{'s' * (number > 1)} so far" if number else ""
     why = f" after: {worker.get('last_fault')}" if worker.get("state") in ("degraded", "restarting") else ""
-    return ", ".join(known) + restarts + why
+    return ", ".join(known) + restarts + why + _job(worker.get("job")) + _probe(worker)
+
+
+def _job(job: Mapping[str, Any] | None) -> str:
+    if not job:
+        return ""
+    tiles = f"{job.get('tiles_done')} of {job.get('tiles_total')} tiles"
+    return f"; frame {job.get('frame')} for {job.get('running_s')} s, {tiles}"
+
+
+def _probe(worker: Mapping[str, Any]) -> str:
+    probe = worker.get("probe")
+    if not probe:
+        return ""
+    passed = "passed" if probe.get("passed") else f"FAILED ({probe.get('why')})"
+    return f"; test picture {passed} at {str(worker.get('probed_at'))[11:19]} UTC"
 
 
 def _wire(wire: Mapping[str, Any]) -> str:

@@ -18,6 +18,7 @@ from semdaemon.daemon.looking import space
 from semdaemon.daemon.parts import Parts
 from semdaemon.daemon.reload import Reloading
 from semdaemon.health import alive, answer, ready
+from semdaemon.worker import Worker
 
 _WORKER_STATES = ("stopped", "starting", "ready", "busy", "restarting", "degraded", "disabled")
 
@@ -41,7 +42,7 @@ class PartsCollector(Collector):
         yield from _about_daemon(status, self._started_at)
         yield from _about_journal(self._parts)
         yield from _about_sources(status)
-        yield from _about_worker(status["worker"])
+        yield from _about_worker(status["worker"], self._parts.worker)
         yield from _about_spool(status["spool"])
         yield from _about_settings(self._reloading)
         yield from _about_room(self._parts)
@@ -100,11 +101,15 @@ def _about_sources(status: dict[str, Any]) -> Iterator[Metric]:
     yield from (up, waits, events, files, scans)
 
 
-def _about_worker(worker: dict[str, Any]) -> Iterator[Metric]:
+def _about_worker(worker: dict[str, Any], asked: Worker | None) -> Iterator[Metric]:
     state = GaugeMetricFamily("semdaemon_worker_state", "1 for the state it is in.", labels=("state",))
     for name in _WORKER_STATES:
         state.add_metric((name,), float(worker["state"] == name))
     yield state
+    if asked is not None:
+        available, degraded = asked.available, asked.degraded
+        yield _gauge("semdaemon_worker_available", "0 while it pauses after a failure.", available)
+        yield _gauge("semdaemon_worker_degraded", "1 from failing too often until it works again.", degraded)
     yield _counter("semdaemon_worker_restarts", "Worker processes replaced.", worker.get("restarts", 0))
     failed = worker.get("probes_failed", 0)
     yield _counter("semdaemon_worker_probes_failed", "Probes that the worker did not pass.", failed)

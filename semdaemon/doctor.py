@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from semdaemon.errors import SemdaemonError
 from semdaemon.focus import load_scorer
@@ -230,15 +230,27 @@ def _worker(settings: Settings) -> Iterator[Finding]:
     worker = Worker(settings)
     try:
         worker.start()
-        known = worker.describe()
-        weights = known["weights"]
-        yield Finding(
-            "worker", "ok", f"{known['device']}, weights {weights['name']} ({weights['sha256'][:12]})"
-        )
+        yield from _working(worker.describe())
     except SemdaemonError as error:
         yield Finding("worker", "wrong", error.message, error.remedy)
     finally:
         worker.stop()
+
+
+def _working(known: dict[str, Any]) -> Iterator[Finding]:
+    """Of a worker that is up, and so has passed its probe: device, weights, and what it was compared with."""
+    weights, probe = known["weights"], known["probe"]
+    yield Finding("worker", "ok", f"{known['device']}, weights {weights['name']} ({weights['sha256'][:12]})")
+    if probe["against"] == "stored":
+        told = f"the weights' stored answer to the test picture, off by {probe['rms']:.1e} (rms) of its range"
+        yield Finding("refocusing", "ok", told)
+    else:
+        yield Finding(
+            "refocusing",
+            "warn",
+            "the test picture comes back plausible; the weights' card has no answer to compare with",
+            "'semdaemon evaluate --card' writes one, on a machine whose CPU can be trusted.",
+        )
 
 
 CHECKS: tuple[Callable[[Settings], Iterator[Finding]], ...] = (

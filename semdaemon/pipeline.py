@@ -32,12 +32,11 @@ from semdaemon.recent import RecentFrames
 from semdaemon.settings import Settings
 from semdaemon.sources.reader import FrameReader
 from semdaemon.sources.settle import NotYet
-from semdaemon.worker import DEATHS, Worker, WorkerAnswer
+from semdaemon.worker import Worker, WorkerAnswer
+from semdaemon.workerwatch import WorkerWatch
 
 MOST_ATTEMPTS = 3
 """A frame whose look or job began this often without an end is set aside: something dies of it."""
-
-MOST_WORKER_DEATHS = 2
 
 _PAUSE_S = 5.0
 _CHANGED = "settings_changed"
@@ -57,7 +56,6 @@ class Pipeline:
     recent: RecentFrames
     changed: Callable[[], None] = lambda: None
     _clock: ClockWatch = field(default_factory=ClockWatch)
-    _deaths: dict[int, int] = field(default_factory=dict)
     _retry_at: float = 0.0
 
     @property
@@ -68,7 +66,7 @@ class Pipeline:
     @cached_property
     def outputs(self) -> Outputs:
         """Where refocused frames are saved."""
-        return Outputs(self.outbound.part_fault)
+        return Outputs(partial(self.outbound.part_fault, part="output"))
 
     @property
     def output_fault(self) -> str | None:
@@ -200,38 +198,48 @@ class Pipeline:
 
     def restore(self) -> bool:
         """Refocus the next scored frame; False where none waits or refocusing pauses."""
-        worker = self.worker
-        if worker is None or not worker.available or time.monotonic() < self._retry_at:
+        worker, watch = self.worker, self._watch
+        if worker is None or watch is None or not worker.available or time.monotonic() < self._retry_at:
             return False
         if not (self.journal.ready() and self.outputs.ready(self.settings.output)):
             return False
         self._jobs.take_up()
         row = self.journal.next_to_refocus()
         if row is None:
+            watch.come_back()
             return False
         try:
-            return self._restore(row, worker)
+            return self._restore(row, worker, watch)
         except Exception as error:
             self._jobs.note(row, error)
             raise
 
-    def _restore(self, row: Row, worker: Worker) -> bool:
+    def _restore(self, row: Row, worker: Worker, watch: WorkerWatch) -> bool:
         if row.fingerprint != self.settings.fingerprint:
             # Scored by other settings than it would be refocused by: a result is of one kind, or is not told.
             self.journal.look_again(row.key, _CHANGED)
+            self.metrics.frames["returned"].inc()
             self.changed()
             return True
-        if not self._is_up(worker):
+        if not watch.is_up():
             return False
+        frame = None
         try:
             interrupted = _was_interrupted(row)
+            # Both counts stand on disk before the file is opened: whatever dies of it, they know.
+            if guilty := watch.verdict(row):
+                raise guilty
             if self._jobs.attempt(row) > MOST_ATTEMPTS:
                 raise _poison(row)
             frame = self.recent.take(row.key) or self.read_again(row)
             answer = worker.refocus(frame, row.focus_blob or b"")
         except WorkerError as error:
-            return self._worker_gone(row, error)
+            watch.lost(row, error)
+            return True
         except FrameError as error:
+            if error.code == "out_of_memory" and frame is not None:
+                self._original_stands(row, error, frame)
+                return True
             if not row.path.is_file() and not _root(row).is_dir():
                 # The share is gone, not the frame: it waits, scored, until the folder is back.
                 self.journal.release(row.key)
@@ -253,30 +261,13 @@ class Pipeline:
             )
         return frame
 
-    def _is_up(self, worker: Worker) -> bool:
-        """Start the worker where it is down; a worker that does not come up is no fault of a frame."""
-        try:
-            worker.start()
-        except WorkerError as error:
-            self.metrics.faults.labels(error.code).inc()
-            return False
-        return True
-
-    def _worker_gone(self, row: Row, error: WorkerError) -> bool:
-        self.metrics.faults.labels(error.code).inc()
-        if error.code not in DEATHS:
-            # A stop, say: no fault of this frame, and its attempt does not count.
-            self.journal.release(row.key)
-            return False
-        deaths = self._deaths[row.key] = self._deaths.get(row.key, 0) + 1
-        _log.warning("worker lost", frame=row.frame_id, code=error.code, fault=error.message, deaths=deaths)
-        if deaths >= MOST_WORKER_DEATHS:
-            self._deaths.pop(row.key)
-            self._fail(row, error)
-        return True
+    @cached_property
+    def _watch(self) -> WorkerWatch | None:
+        if self.worker is None:
+            return None
+        return WorkerWatch(self.worker, self.journal, self.outbound, self.metrics, self.changed)
 
     def _refocused(self, row: Row, frame: Frame, answer: WorkerAnswer, *, interrupted: bool) -> None:
-        self._deaths.pop(row.key, None)
         self.metrics.stage_seconds.labels("refocus").observe(answer.seconds)
         focus = FocusMap.from_bytes(row.focus_blob or b"")
         if not answer.mask.any():
@@ -292,12 +283,16 @@ class Pipeline:
             self._fail(row, error, frame=frame)
             return
         summary = {"regions": answer.regions, "weights": answer.weights, "seconds": answer.seconds}
-        self.journal.refocused(row.key, written, summary)
+        stepped_down = {"rung": dict(answer.rung)} if answer.stepped_down else {}
+        if stepped_down:
+            self.metrics.stepped_down.labels(answer.rung["name"]).inc()
+        self.journal.refocused(row.key, written, {**summary, **stepped_down})
         self.metrics.frames["refocused"].inc()
         self.outbound.refocused(frame, answer, provenance, written, redelivered=interrupted)
         self.journal.finish(row.key, "published", "refocused")
         self._jobs.forget(row.key)
-        self._ended(row, "published", "refocused", frame=frame, output=str(written), seconds=answer.seconds)
+        facts = {"output": str(written), "seconds": answer.seconds, **stepped_down}
+        self._ended(row, "published", "refocused", frame=frame, **facts)
 
     def _rejected(self, row: Row, frame: Frame, answer: WorkerAnswer) -> None:
         """The audit found that the frame does not support what the network made of it: told, not hidden."""
@@ -308,10 +303,14 @@ class Pipeline:
             f"(at most {self.settings.refocus.audit_max_residual:.0%} is taken); the original stands.",
             remedy="Take the frame again, or look at it with 'semdaemon refocus --everywhere'.",
         )
+        self._original_stands(row, error, frame)
+
+    def _original_stands(self, row: Row, error: FrameError, frame: Frame) -> None:
+        """The score is out and nothing is refocused: the journey's end, with a fault that says why."""
         self.outbound.fault(row, error, frame=frame)
         self.metrics.faults.labels(error.code).inc()
         self.journal.finish(row.key, "published", error.code, error.message, error.remedy)
-        self._ended(row, "published", error.code, frame=frame)
+        self._ended(row, "published", error.code, frame=frame, detail=error.message)
 
     def _save(
         self, row: Row, frame: Frame, focus: FocusMap, answer: WorkerAnswer, provenance: dict[str, Any]

@@ -23,6 +23,7 @@ from semdaemon.journal.intake import (
     set_columns,
 )
 from semdaemon.journal.keeping import BACK_TO, JournalKeeping
+from semdaemon.journal.losses import Losses, losses_of, record_excuse, record_loss
 from semdaemon.journal.reading import _WITH_MAP, no_such_frame
 from semdaemon.journal.rows import FINAL, Row, name_bytes, plain, require_transition
 
@@ -147,6 +148,23 @@ class Journal(JournalKeeping):
     def release(self, key: int) -> None:
         """Take back one `attempt` that was no fault of the frame; it stays where it is."""
         with self._database.write() as connection:
+            connection.execute("UPDATE frames SET attempts = MAX(0, attempts - 1) WHERE key = ?", (key,))
+
+    def worker_lost(self, key: int, detail: str) -> Losses:
+        """Note that the worker was lost over this frame; on disk before it returns the losses so far."""
+        with self._database.write(durable=True) as connection:
+            record_loss(connection, key, _state_of(connection, key), self._clock(), detail)
+            return losses_of(connection, key)
+
+    def losses(self, key: int) -> Losses:
+        """Worker processes lost over this frame since it was last begun anew."""
+        with self._database.read() as connection:
+            return losses_of(connection, key)
+
+    def excuse(self, key: int, detail: str) -> None:
+        """The worker was ill: neither what was lost over this frame so far nor the last attempt counts."""
+        with self._database.write(durable=True) as connection:
+            record_excuse(connection, key, _state_of(connection, key), self._clock(), detail)
             connection.execute("UPDATE frames SET attempts = MAX(0, attempts - 1) WHERE key = ?", (key,))
 
     # -- what became of it -------------------------------------------------------------------------------
@@ -299,6 +317,13 @@ class Journal(JournalKeeping):
         set_columns(connection, key, state=state, reason=reason, detail=said, changed_at=now, **columns)
         if (state, reason) != (found["state"], found["reason"]):
             record_event(connection, key, now, state, reason, said)
+
+
+def _state_of(connection: sqlite3.Connection, key: int) -> str:
+    found = connection.execute("SELECT state FROM frames WHERE key = ?", (key,)).fetchone()
+    if found is None:
+        raise no_such_frame(str(key))
+    return str(found["state"])
 
 
 def _added(connection: sqlite3.Connection, key: int, summary: Mapping[str, Any]) -> str:

@@ -1,4 +1,7 @@
-"""A real daemon whose disks fill up, whose clock is set, and into whose folder odd names are put."""
+"""A real daemon whose disks fill up, whose clock is set, and into whose folder odd names are put.
+
+``python -m pytest tests/system/test_durability.py -m slow``
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,8 @@ import tifffile
 from semdaemon.formats.verify import verify
 from semdaemon.journal import Journal, find_journal
 from semdaemon.simulate import half_blurred, scene
+
+pytestmark = pytest.mark.slow
 
 linux_root = pytest.mark.skipif(
     sys.platform != "linux" or os.geteuid() != 0, reason="mounting a small disk needs root on Linux"

@@ -22,7 +22,7 @@ from semdaemon_hook.refocus import Refocus
 
 ENDPOINT = "tcp://127.0.0.1:5570"
 MOST_BYTES = 2**20
-_POLL_MS = 100
+_POLL_MS = 50
 _QUEUED = 64
 _REMEMBERED = 512
 _log = logging.getLogger("semdaemon_hook")

@@ -22,6 +22,7 @@ class Metrics:
                 ("held", "found incomplete and looked at again later (once for each look)"),
                 ("settled", "complete and read"),
                 ("scored", "with a focus map"),
+                ("returned", "scored and put back to be scored anew, because settings changed"),
                 ("refocused", "of which regions were refocused"),
                 ("published", "whose journey ended with everything sent"),
                 ("failed", "that could not be read or refocused"),
@@ -44,15 +45,10 @@ class Metrics:
             buckets=_SECONDS,
             registry=self.registry,
         )
-        self.oldest_waiting_seconds = Gauge(
-            "semdaemon_oldest_waiting_seconds", "Age of the oldest frame under way.", registry=self.registry
-        )
-        self.worker_restarts = Gauge(
-            "semdaemon_worker_restarts", "Worker processes replaced since the start.", registry=self.registry
-        )
-        self.worker_available = Gauge(
-            "semdaemon_worker_available",
-            "1 while refocusing goes on, 0 while degraded.",
+        self.stepped_down = Counter(
+            "semdaemon_frames_stepped_down",
+            "Frames refocused with less memory than set, by the rung that served them.",
+            ["rung"],
             registry=self.registry,
         )
         self.messages_dropped = Gauge(

@@ -96,6 +96,7 @@ class Outbound:
             "original_sha256": frame.content_sha256,
             "settings_fingerprint": provenance["settings"]["fingerprint"],
             "seconds": answer.seconds,
+            "rung": answer.rung,
             "output": path.resolve().as_uri(),
             "redelivered": redelivered,
         }
@@ -107,10 +108,10 @@ class Outbound:
         """Make previews by these settings from the next one on."""
         self._settings = settings
 
-    def part_fault(self, error: SemdaemonError) -> None:
-        """Event ``fault`` of a part of the daemon, about no frame."""
-        header = {"frame": None, "code": error.code, "message": error.message, "remedy": error.remedy}
-        self._send("fault", header)
+    def part_fault(self, error: SemdaemonError, *, part: str) -> None:
+        """Event ``fault`` of a part of the daemon, about no frame: when it begins, and when it is over."""
+        known = {"code": error.code, "message": error.message, "remedy": error.remedy}
+        self._send("fault", {"frame": None, "part": part, **known})
 
     def fault(self, row: Row, error: SemdaemonError, *, frame: Frame | None = None) -> None:
         """Event ``fault``."""

@@ -188,7 +188,7 @@ def describe(told: Told) -> str:
 def _name(header: Mapping[str, Any]) -> str:
     frame = header.get("frame") or {}
     uri = str(frame.get("uri") or "")
-    return unquote(urlsplit(uri).path).rpartition("/")[2] or uri or "no frame"
+    return unquote(urlsplit(uri).path).rpartition("/")[2] or uri or str(header.get("part") or "no frame")
 
 
 def _score(message: Message) -> str:

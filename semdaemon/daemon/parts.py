@@ -12,6 +12,7 @@ from semdaemon.daemon.takedown import Takedown
 from semdaemon.focus import load_scorer
 from semdaemon.inforce import InForce, Live
 from semdaemon.journal import Journal, find_journal
+from semdaemon.journal.repair import open_own_journal
 from semdaemon.metrics import Metrics
 from semdaemon.outbound import Outbound
 from semdaemon.page.access import Token
@@ -71,7 +72,7 @@ def build_parts(
     SemdaemonError
         Whatever keeps a part from being made (a state folder in use, a scorer that is not installed).
     """
-    journal = Journal(find_journal(settings.daemon.state_dir))
+    journal = open_own_journal(find_journal(settings.daemon.state_dir))
     takedown.add("journal", journal.close)
     publisher = None
     if settings.publish.endpoint:

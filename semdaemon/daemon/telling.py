@@ -42,6 +42,7 @@ def status(parts: Parts, started_at: datetime) -> dict[str, Any]:
         "sources": [_health(source) for source in parts.sources],
         "spool": parts.spool.describe(),
         "output": {"folder": str(settings.output.folder), "fault": parts.pipeline.output_fault},
+        "journal": {"path": str(parts.journal.path), "fault": parts.journal.fault or None},
         "space": space(parts),
         "addresses": addresses(parts),
         "page": {} if parts.page is None else {"url": parts.page.url, "reach": parts.page.reach},
@@ -49,11 +50,7 @@ def status(parts: Parts, started_at: datetime) -> dict[str, Any]:
 
 
 def exposition(metrics: Metrics, parts: Parts) -> bytes:
-    """Prometheus' text, with what only the parts know filled in."""
-    metrics.oldest_waiting_seconds.set(parts.journal.oldest_waiting_s() or 0.0)
-    if parts.worker is not None:
-        metrics.worker_restarts.set(parts.worker.describe()["restarts"])
-        metrics.worker_available.set(float(parts.worker.available))
+    """Prometheus' text."""
     if parts.publisher is not None:
         counters = parts.publisher.counters
         metrics.messages_dropped.set(sum(counters["shed"].values()) + sum(counters["withheld"].values()))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from semdaemon.settings.settings import Settings
 
 SWAPPABLE: dict[str, tuple[str, ...]] = {
-    "daemon": ("log_level", "stall_s", "drain_s"),
+    "daemon": ("log_level", "stall_s", "drain_s", "keep_days"),
     "folder": (
         "patterns", "ignore", "settle_s", "hold_s", "give_up_s", "rescan_s", "poll_s",
         "sidecar", "sidecar_wait_s",

@@ -31,6 +31,11 @@ class Daemon(Section):
     stall_s: float = Field(
         120.0, gt=0, description="Frames that wait so long without one advancing: the service is stuck, s."
     )
+    keep_days: float = Field(
+        365.0,
+        ge=0,
+        description="Older frames lose history and focus map, and their row once the file is gone; 0: none.",
+    )
     drain_s: float = Field(20.0, ge=0, description="How long a stop waits for work in flight, seconds.")
 
 

@@ -167,6 +167,9 @@ class FaultHeader(Header):
 
     event: Literal["fault"] = "fault"
     frame: dict[str, Any] | None = Field(None, description="What is known of it; may be the uri alone.")
+    part: str | None = Field(
+        None, description="The part of the daemon that it is about, where it is no frame."
+    )
     code: str = Field(description="Stable snake_case reason.")
     message: str
     remedy: str = Field("", description="What a person can do.")

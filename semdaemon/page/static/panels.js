@@ -98,7 +98,8 @@ function workerPart(worker) {
   const level = { degraded: "bad", disabled: "", starting: "warn", restarting: "warn", stopped: "", idle: "ok", ready: "ok", busy: "ok" }[state] ?? "ok";
   const device = worker.device ? `, ${worker.device}` : "", weights = worker.weights?.name ? `, ${worker.weights.name}` : "";
   const more = state === "degraded" ? [worker.last_fault, "Scores go on; 'semdaemon doctor' checks device and weights."].filter(Boolean).join(". ")
-    : worker.restarts ? `${worker.restarts} restarts so far` : "";
+    : worker.job?.tiles_total ? `${worker.job.tiles_done} of ${worker.job.tiles_total} tiles, ${seconds(worker.job.running_s)}`
+    : state === "restarting" ? worker.last_fault ?? "" : worker.restarts ? `${worker.restarts} restarts so far` : "";
   return { level, name: "Worker", text: `${state}${device}${weights}`, more, pill: `worker ${state}` };
 }
 

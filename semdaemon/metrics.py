@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 _SECONDS = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60, 300)
@@ -14,6 +21,7 @@ class Metrics:
     media_type = CONTENT_TYPE_LATEST
 
     def __init__(self) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each counter, which nothing here asks for
         self.registry = CollectorRegistry()
         self.frames = {
             stage: Counter(f"semdaemon_frames_{stage}", f"Frames {meaning}.", registry=self.registry)
@@ -22,6 +30,7 @@ class Metrics:
                 ("held", "found incomplete and looked at again later (once for each look)"),
                 ("settled", "complete and read"),
                 ("scored", "with a focus map"),
+                ("returned", "scored and put back to be scored anew, because settings changed"),
                 ("refocused", "of which regions were refocused"),
                 ("published", "whose journey ended with everything sent"),
                 ("failed", "that could not be read or refocused"),
@@ -42,27 +51,6 @@ class Metrics:
             "semdaemon_score_delay_seconds",
             "From a file's last change to its score message.",
             buckets=_SECONDS,
-            registry=self.registry,
-        )
-        self.oldest_waiting_seconds = Gauge(
-            "semdaemon_oldest_waiting_seconds", "Age of the oldest frame under way.", registry=self.registry
-        )
-        self.worker_restarts = Gauge(
-            "semdaemon_worker_restarts", "Worker processes replaced since the start.", registry=self.registry
-        )
-        self.worker_available = Gauge(
-            "semdaemon_worker_available",
-            "1 while refocusing goes on, 0 while it pauses after a failure.",
-            registry=self.registry,
-        )
-        self.worker_degraded = Gauge(
-            "semdaemon_worker_degraded",
-            "1 from failing too often until the worker is known to work again.",
-            registry=self.registry,
-        )
-        self.worker_probes_failed = Gauge(
-            "semdaemon_worker_probes_failed",
-            "Test pictures that did not come back as they should since the start.",
             registry=self.registry,
         )
         self.stepped_down = Counter(

@@ -114,7 +114,8 @@ class Outputs:
     def refused(self, folder: Path, error: OSError) -> None:
         """The place did not take an output, or a probe: tell it, once."""
         # Not str(error): temporary names differ from one try to the next.
-        fault = f"{folder} cannot be written: {error.strerror or type(error).__name__}"
+        why = error.strerror or "only a part was taken (is it full?)"  # as numpy tells a short write
+        fault = f"{folder} cannot be written: {why}"
         if self._standing.stands(fault):
             remedy = "Free space, mount it or restore permissions; refocusing goes on by itself."
             _log.error("output refused", folder=str(folder), error=fault, remedy=remedy)

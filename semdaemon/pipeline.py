@@ -225,6 +225,7 @@ class Pipeline:
         if row.fingerprint != self.settings.fingerprint:
             # Scored by other settings than it would be refocused by: a result is of one kind, or is not told.
             self.journal.look_again(row.key, _CHANGED)
+            self.metrics.frames["returned"].inc()
             self.changed()
             return True
         if not watch.is_up():

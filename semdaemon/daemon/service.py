@@ -14,6 +14,7 @@ import structlog
 
 from semdaemon import __version__, systemd
 from semdaemon.daemon import telling
+from semdaemon.daemon.collecting import PartsCollector
 from semdaemon.daemon.feeding import Feeding
 from semdaemon.daemon.parts import Asked, Parts, build_parts
 from semdaemon.daemon.reload import Reloading
@@ -99,6 +100,8 @@ class Daemon:
         parts = build_parts(self.settings, asked, self.metrics, self.changes, self._takedown)
         self._built = parts
         self._reloading = Reloading(self._load, parts, self.metrics)
+        collector = PartsCollector(parts, self._reloading, self.started_at, self.status)
+        self.metrics.registry.register(collector)
         recovered = parts.journal.recover()
         if self.settings.output.folder.is_dir():
             clean_leftovers(self.settings.output.folder)

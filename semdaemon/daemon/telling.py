@@ -50,14 +50,7 @@ def status(parts: Parts, started_at: datetime) -> dict[str, Any]:
 
 
 def exposition(metrics: Metrics, parts: Parts) -> bytes:
-    """Prometheus' text, with what only the parts know filled in."""
-    metrics.oldest_waiting_seconds.set(parts.journal.oldest_waiting_s() or 0.0)
-    if parts.worker is not None:
-        worker = parts.worker.describe()
-        metrics.worker_restarts.set(worker["restarts"])
-        metrics.worker_probes_failed.set(worker["probes_failed"])
-        metrics.worker_available.set(float(parts.worker.available))
-        metrics.worker_degraded.set(float(parts.worker.degraded))
+    """Prometheus' text."""
     if parts.publisher is not None:
         counters = parts.publisher.counters
         metrics.messages_dropped.set(sum(counters["shed"].values()) + sum(counters["withheld"].values()))

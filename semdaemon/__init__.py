@@ -9,16 +9,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
-__all__ = ["AsyncSubscriber", "Frame", "Subscriber", "__version__"]
+__all__ = ["AsyncSubscriber", "ClientKeys", "Frame", "Subscriber", "__version__"]
 
 if TYPE_CHECKING:
     from semdaemon.frame import Frame
     from semdaemon.wire.client import AsyncSubscriber, Subscriber
+    from semdaemon.wire.keys import ClientKeys
 
 _HOMES = {
     "Frame": "semdaemon.frame",
     "Subscriber": "semdaemon.wire.client",
     "AsyncSubscriber": "semdaemon.wire.client",
+    "ClientKeys": "semdaemon.wire.keys",
 }
 
 

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 _SECONDS = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60, 300)
@@ -14,6 +21,7 @@ class Metrics:
     media_type = CONTENT_TYPE_LATEST
 
     def __init__(self) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each counter, which nothing here asks for
         self.registry = CollectorRegistry()
         self.frames = {
             stage: Counter(f"semdaemon_frames_{stage}", f"Frames {meaning}.", registry=self.registry)
@@ -22,6 +30,7 @@ class Metrics:
                 ("held", "found incomplete and looked at again later (once for each look)"),
                 ("settled", "complete and read"),
                 ("scored", "with a focus map"),
+                ("returned", "scored and put back to be scored anew, because settings changed"),
                 ("refocused", "of which regions were refocused"),
                 ("published", "whose journey ended with everything sent"),
                 ("failed", "that could not be read or refocused"),
@@ -44,15 +53,10 @@ class Metrics:
             buckets=_SECONDS,
             registry=self.registry,
         )
-        self.oldest_waiting_seconds = Gauge(
-            "semdaemon_oldest_waiting_seconds", "Age of the oldest frame under way.", registry=self.registry
-        )
-        self.worker_restarts = Gauge(
-            "semdaemon_worker_restarts", "Worker processes replaced since the start.", registry=self.registry
-        )
-        self.worker_available = Gauge(
-            "semdaemon_worker_available",
-            "1 while refocusing goes on, 0 while degraded.",
+        self.stepped_down = Counter(
+            "semdaemon_frames_stepped_down",
+            "Frames refocused with less memory than set, by the rung that served them.",
+            ["rung"],
             registry=self.registry,
         )
         self.messages_dropped = Gauge(

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 import structlog
 
+from semdaemon.advice import Advice, advice_header
 from semdaemon.errors import SemdaemonError
 from semdaemon.focus import VERDICTS, FocusMap, picture
 from semdaemon.frame import Frame
@@ -74,6 +75,10 @@ class Outbound:
         self._preview(frame, frame.pixels, refocused=False)
         self._tell(lambda sink: sink.scored(header, focus))
 
+    def advice(self, frame: Frame, advice: Advice) -> None:
+        """Event ``advice``."""
+        self._send("advice", {"frame": frame_header(frame), **advice_header(advice, frame.pixel_size_m)})
+
     def refocused(
         self,
         frame: Frame,
@@ -92,12 +97,22 @@ class Outbound:
             "original_sha256": frame.content_sha256,
             "settings_fingerprint": provenance["settings"]["fingerprint"],
             "seconds": answer.seconds,
+            "rung": answer.rung,
             "output": path.resolve().as_uri(),
             "redelivered": redelivered,
         }
         self._send("frame", header, (("refocused", answer.pixels), ("mask", answer.mask)))
         self._preview(frame, answer.pixels, refocused=True)
         self._tell(lambda sink: sink.refocused(header, str(path)))
+
+    def reload(self, settings: Publish) -> None:
+        """Make previews by these settings from the next one on."""
+        self._settings = settings
+
+    def part_fault(self, error: SemdaemonError, *, part: str) -> None:
+        """Event ``fault`` of a part of the daemon, about no frame: when it begins, and when it is over."""
+        known = {"code": error.code, "message": error.message, "remedy": error.remedy}
+        self._send("fault", {"frame": None, "part": part, **known})
 
     def fault(self, row: Row, error: SemdaemonError, *, frame: Frame | None = None) -> None:
         """Event ``fault``."""
@@ -106,7 +121,13 @@ class Outbound:
             if frame is not None
             else {"id": row.frame_id or None, "source": row.source, "uri": row.uri}
         )
-        header = {"frame": about, "code": error.code, "message": error.message, "remedy": error.remedy}
+        header = {
+            "frame": about,
+            "code": error.code,
+            "message": error.message,
+            "remedy": error.remedy,
+            "redelivered": row.attempts > 0 or row.redelivered,
+        }
         self._send("fault", header)
         self._tell(lambda sink: sink.failed(header, error.code, error.message))
 
@@ -115,9 +136,10 @@ class Outbound:
         self._tell(lambda sink: sink.close())
 
     def _preview(self, frame: Frame, pixels: np.ndarray[Any, Any], *, refocused: bool) -> None:
-        if not self._settings.preview or self._publisher is None:
+        settings = self._settings
+        if not settings.preview or self._publisher is None:
             return
-        small = picture.preview(pixels, frame.image_area, self._settings.preview_px)
+        small = picture.preview(pixels, frame.image_area, settings.preview_px)
         image = picture.badge(small, REFOCUSED_BADGE) if refocused else small
         header = {"frame": frame_header(frame), "refocused": refocused}
         self._send("preview", header, (), (("preview", "image/jpeg", picture.encode(image, "jpeg")),))

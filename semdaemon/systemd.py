@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 
 
 def notify(state: str) -> bool:
@@ -20,6 +21,12 @@ def notify(state: str) -> bool:
         except OSError:
             return False
     return True
+
+
+def notify_reloading() -> bool:
+    """Say that settings are being read anew; READY=1 must follow."""
+    now = time.clock_gettime_ns(time.CLOCK_MONOTONIC) if hasattr(time, "CLOCK_MONOTONIC") else 0
+    return notify(f"RELOADING=1\nMONOTONIC_USEC={now // 1000}")
 
 
 def watchdog_interval_s() -> float | None:

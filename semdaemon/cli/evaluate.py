@@ -97,12 +97,13 @@ def _into_card(card: WeightsCard, rows: Sequence[Row], conditions: dict[str, Any
     from dataclasses import asdict
 
     from semdaemon.training.evaluate import s_per_megapixel
-    from semdaemon.training.export import write_card
+    from semdaemon.training.export import probe_answer, write_card
 
     raw = json.loads(card.path.with_suffix(".json").read_text(encoding="utf-8"))
     raw["held_out"] = {"conditions": conditions, "rows": [asdict(row) for row in rows]}
     on = f"one thread of {_processor()}, float32, 512 px tiles"
     raw["cost"] = {"s_per_megapixel": round(s_per_megapixel(card), 2), "on": on}
+    raw["probe"] = probe_answer(card)
     write_card(card.path, raw)
 
 

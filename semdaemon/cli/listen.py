@@ -6,6 +6,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -14,7 +15,8 @@ import numpy as np
 from rich.console import Console
 from rich.text import Text
 
-from semdaemon.cli.options import json_option
+from semdaemon.advice.sentence import sentence
+from semdaemon.cli.options import json_option, key_option, keys_from, server_key_option
 from semdaemon.cli.printable import printable
 from semdaemon.errors import SemdaemonError
 from semdaemon.wire.client import CONTROL, ENDPOINT, Subscriber
@@ -24,6 +26,7 @@ from semdaemon.wire.stream import Gap, NewEpoch, Told
 COLOURS = {
     "score": "cyan",
     "frame": "green",
+    "advice": "yellow",
     "fault": "bold red",
     "gap": "bold yellow",
     "epoch": "bold yellow",
@@ -41,6 +44,8 @@ SILENCE_S = 5.0
     "--timeout", "timeout_s", type=click.FloatRange(min=0), help="Stop after silence of so many seconds."
 )
 @click.option("--from-start", is_flag=True, help="Begin with what the daemon still has of this run.")
+@key_option
+@server_key_option
 @json_option
 def command(
     endpoint: str,
@@ -49,6 +54,8 @@ def command(
     count: int | None,
     timeout_s: float | None,
     from_start: bool,
+    key: Path | None,
+    server_key: Path | None,
     as_json: bool,
 ) -> int:
     """Print what is published at ENDPOINT, one line a message; report gaps.
@@ -57,9 +64,10 @@ def command(
     """
     say = _say_json if as_json else _say_text(Console(), Console(stderr=True))
     chosen = endpoint_pair(endpoint, control)
+    curve = keys_from(key, server_key)
     lost = 0
     try:
-        with Subscriber(*chosen, topics or ("",), from_start=from_start) as subscriber:
+        with Subscriber(*chosen, topics or ("",), from_start=from_start, curve=curve) as subscriber:
             _wait(subscriber, timeout_s, as_json=as_json)
             for told in _wanted(subscriber, count, timeout_s, everything=bool(topics)):
                 lost += told.count if isinstance(told, Gap) else 0
@@ -180,7 +188,7 @@ def describe(told: Told) -> str:
 def _name(header: Mapping[str, Any]) -> str:
     frame = header.get("frame") or {}
     uri = str(frame.get("uri") or "")
-    return unquote(urlsplit(uri).path).rpartition("/")[2] or uri or "no frame"
+    return unquote(urlsplit(uri).path).rpartition("/")[2] or uri or str(header.get("part") or "no frame")
 
 
 def _score(message: Message) -> str:
@@ -201,6 +209,10 @@ def _frame(message: Message) -> str:
     share = "" if mask is None or not mask.size else f"{float(mask.mean()):.0%} of it "
     weights = (message.header.get("weights") or {}).get("name", "?")
     return f"{_name(message.header)}: {share}refocused by network ({weights})"
+
+
+def _advice(message: Message) -> str:
+    return f"{_name(message.header)}: {sentence(message.header)}"
 
 
 def _fault(message: Message) -> str:
@@ -228,6 +240,7 @@ def _other(message: Message) -> str:
 _DESCRIBE: dict[str, Callable[[Message], str]] = {
     "score": _score,
     "frame": _frame,
+    "advice": _advice,
     "fault": _fault,
     "preview": _preview,
     "status": _status,

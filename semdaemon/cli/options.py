@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from semdaemon.settings import Settings, load_settings
+from semdaemon.wire.keys import ClientKeys
 
 config_option = click.option(
     "-c",
@@ -20,6 +21,24 @@ state_option = click.option(
     "--state", type=click.Path(path_type=Path, file_okay=False), help="State folder (journal)."
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object a line, nothing else.")
+
+key_option = click.option(
+    "--key",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Our own key (NAME.key_secret), for a daemon that asks for one.",
+)
+server_key_option = click.option(
+    "--server-key", type=click.Path(path_type=Path, dir_okay=False), help="The daemon's server.key."
+)
+
+
+def keys_from(key: Path | None, server_key: Path | None) -> ClientKeys | None:
+    """Keys for a daemon that asks for them: both files or neither."""
+    if key is None and server_key is None:
+        return None
+    if key is None or server_key is None:
+        raise click.UsageError("--key (our own) and --server-key (the daemon's) go together.")
+    return ClientKeys.load(key, server_key)
 
 
 def settings_from(config: Path | None, *, state: Path | None = None, **sections: dict[str, Any]) -> Settings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 from types import FrameType
@@ -12,7 +13,7 @@ from semdaemon.cli.options import config_option, settings_from, state_option
 from semdaemon.daemon import Daemon
 from semdaemon.errors import SettingsError
 from semdaemon.logs import configure_logging
-from semdaemon.settings import Settings
+from semdaemon.settings import Settings, default_settings_path
 
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 
@@ -38,17 +39,25 @@ def command(
     ndtiff: tuple[Path, ...],
 ) -> None:
     """Watch acquisition folders, score every frame, refocus what is blurred, publish both."""
-    settings = settings_from(
-        config,
-        state=state,
-        folder={"folders": folders or None},
-        ndtiff={"folders": ndtiff or None},
-        micromanager={} if micromanager is None else {"enabled": True, "port": micromanager},
-        output={"folder": output},
-    )
-    require_sources(settings)
+    standard = default_settings_path()
+    # A file that was there at the start and is gone at a reload is a mistake, not a wish for the defaults.
+    file = config or (standard if standard.is_file() else None)
+
+    def load() -> Settings:
+        settings = settings_from(
+            file,
+            state=state,
+            folder={"folders": folders or None},
+            ndtiff={"folders": ndtiff or None},
+            micromanager={} if micromanager is None else {"enabled": True, "port": micromanager},
+            output={"folder": output},
+        )
+        require_sources(settings)
+        return settings
+
+    settings = load()
     configure_logging(settings.daemon.log_level)
-    run_until_stopped(Daemon(settings))
+    run_until_stopped(Daemon(settings, load))
 
 
 def require_sources(settings: Settings) -> None:
@@ -65,12 +74,29 @@ def require_sources(settings: Settings) -> None:
 
 
 def run_until_stopped(daemon: Daemon) -> None:
-    """Run until SIGINT or SIGTERM, then drain."""
+    """Run until SIGINT or SIGTERM, then drain; SIGHUP reads the settings anew."""
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         daemon.request_stop()
 
+    at_terminal = _has_terminal()
+
+    def reload(_number: int, _frame: FrameType | None) -> None:
+        if at_terminal and not _has_terminal():
+            daemon.request_stop()  # the window that it ran in was closed
+        else:
+            daemon.request_reload()
+
+    if hasattr(signal, "SIGHUP"):  # Windows has none: there a restart takes settings over
+        signal.signal(signal.SIGHUP, reload)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
     with daemon:
         daemon.wait()
+
+
+def _has_terminal() -> bool:
+    try:
+        return os.isatty(0)
+    except OSError:
+        return False

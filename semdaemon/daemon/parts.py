@@ -7,11 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from semdaemon.advice import MEMORY, RECALLED_FRAMES, Follower
 from semdaemon.daemon.takedown import Takedown
 from semdaemon.focus import load_scorer
+from semdaemon.inforce import InForce, Live
 from semdaemon.journal import Journal, find_journal
+from semdaemon.journal.repair import open_own_journal
 from semdaemon.metrics import Metrics
 from semdaemon.outbound import Outbound
+from semdaemon.page.access import Token
 from semdaemon.page.app import create_app
 from semdaemon.page.changes import Changes
 from semdaemon.page.pictures import Pictures
@@ -26,7 +30,7 @@ from semdaemon.sources.micromanager import MicroManagerSource
 from semdaemon.sources.ndtiff import SOURCE as NDTIFF
 from semdaemon.sources.ndtiff import NDTiffSource, StackReader
 from semdaemon.sources.pushed import PushedSource
-from semdaemon.sources.reader import FrameReader
+from semdaemon.sources.reader import FileReader
 from semdaemon.sources.spool import FOLDER as SPOOL_FOLDER
 from semdaemon.sources.spool import Spool, spooled_reader
 from semdaemon.wire.publisher import Publisher
@@ -38,11 +42,14 @@ class Parts:
     """Everything that the settings ask for; None stands for what they switch off."""
 
     journal: Journal
+    live: Live
     pipeline: Pipeline
+    outbound: Outbound
     worker: Worker | None
     publisher: Publisher | None
     page: PageServer | None
     spool: Spool
+    stacks: NDTiffSource
     sources: tuple[Source, ...]
 
 
@@ -65,7 +72,7 @@ def build_parts(
     SemdaemonError
         Whatever keeps a part from being made (a state folder in use, a scorer that is not installed).
     """
-    journal = Journal(find_journal(settings.daemon.state_dir))
+    journal = open_own_journal(find_journal(settings.daemon.state_dir))
     takedown.add("journal", journal.close)
     publisher = None
     if settings.publish.endpoint:
@@ -74,28 +81,64 @@ def build_parts(
     takedown.add("sinks", outbound.close)
     worker = Worker(settings) if settings.refocus.enabled else None
     stacks = NDTiffSource(settings.ndtiff, _own_folders(settings))
+    live = Live(in_force(settings, stacks))
     pipeline = Pipeline(
-        settings=settings,
+        live=live,
         journal=journal,
-        scorer=load_scorer(settings.focus.scorer, settings.focus),
+        follower=_follower(settings, journal),
         worker=worker,
         outbound=outbound,
         metrics=metrics,
         recent=RecentFrames(),
         changed=asked.changed,
-        readers=_readers(settings, stacks),
     )
     spool = Spool(settings.spool, settings.daemon.state_dir / SPOOL_FOLDER, journal)
     sources = tuple(_sources(settings, stacks, spool))
     page = _page(settings, pipeline, asked, changes) if settings.page.enabled else None
-    return Parts(journal, pipeline, worker, publisher, page, spool, sources)
+    return Parts(
+        journal=journal,
+        live=live,
+        pipeline=pipeline,
+        outbound=outbound,
+        worker=worker,
+        publisher=publisher,
+        page=page,
+        spool=spool,
+        stacks=stacks,
+        sources=sources,
+    )
 
 
-def _readers(settings: Settings, stacks: NDTiffSource) -> dict[str, FrameReader]:
-    """Who settles and reads the frames of sources that are no plain files."""
+def _follower(settings: Settings, journal: Journal) -> Follower:
+    """It takes up the runs of the newest frames where the last daemon left them."""
+    follower = Follower()
+    rows = journal.rows(limit=RECALLED_FRAMES)
+    memories = [row.summary[MEMORY] for row in reversed(rows) if MEMORY in row.summary]
+    follower.recall(memories, settings.advice)
+    return follower
+
+
+def in_force(settings: Settings, stacks: NDTiffSource) -> InForce:
+    """What frames are worked by under these settings.
+
+    Raises
+    ------
+    SemdaemonError
+        A scorer that is not installed, or does not take the settings.
+    """
     spooled = spooled_reader(settings.limits)
     stack = StackReader(settings.ndtiff, settings.limits, stacks.places)
-    return {PushedSource.name: spooled, MicroManagerSource.name: spooled, NDTIFF: stack}
+    return InForce(
+        settings=settings,
+        scorer=load_scorer(settings.focus.scorer, settings.focus),
+        files=FileReader(settings.folder, settings.limits),
+        readers={
+            FolderSource.name: FileReader(settings.folder, settings.limits, follow_links=False),
+            PushedSource.name: spooled,
+            MicroManagerSource.name: spooled,
+            NDTIFF: stack,
+        },
+    )
 
 
 def _sources(settings: Settings, stacks: NDTiffSource, spool: Spool) -> list[Source]:
@@ -118,11 +161,14 @@ def _own_folders(settings: Settings) -> list[Path]:
 
 def _page(settings: Settings, pipeline: Pipeline, asked: Asked, changes: Changes) -> PageServer:
     pictures = Pictures(pipeline.journal, settings.limits, settings.page.pictures_bytes, pipeline.read_again)
+    page = settings.page
     app = create_app(
         journal=pipeline.journal,
         pictures=pictures.get,
         status=asked.status,
         metrics=asked.exposition,
         changed=changes,
+        token=Token.load(Path(page.token_file).expanduser()) if page.token_file else None,
+        names=page.names,
     )
-    return PageServer(app, settings.page.host, settings.page.port)
+    return PageServer(app, page.host, page.port)

@@ -6,23 +6,33 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
+from queue import Empty, SimpleQueue
 from typing import Any
 
 import structlog
 
 from semdaemon import __version__, systemd
 from semdaemon.daemon import telling
+from semdaemon.daemon.collecting import PartsCollector
+from semdaemon.daemon.feeding import Feeding
 from semdaemon.daemon.parts import Asked, Parts, build_parts
+from semdaemon.daemon.reload import Reloading
 from semdaemon.daemon.takedown import Takedown
 from semdaemon.daemon.threads import WorkingThread
-from semdaemon.formats.names import clean_leftovers
+from semdaemon.formats.leftovers import clean_leftovers
+from semdaemon.inforce import Live
 from semdaemon.journal import Journal
 from semdaemon.metrics import Metrics
 from semdaemon.page.changes import Changes
-from semdaemon.settings import Settings
+from semdaemon.retention import Retention
+from semdaemon.settings import Settings, is_loopback
 from semdaemon.sources import Sighting
+from semdaemon.worker import Worker
 
-_GIVEN_UP_S = 5.0
+_GIVEN_UP_S = 2.0
+_TURN_S = 0.05
+_LOOK_S = 1.0
 _log = structlog.get_logger("semdaemon.daemon")
 
 
@@ -31,21 +41,33 @@ class Daemon:
 
     Use as a context manager: entering starts everything, leaving drains and stops it.
 
+    Parameters
+    ----------
+    load
+        Reads the settings anew for a reload; None reloads nothing.
+
     Raises
     ------
     SemdaemonError
         On start: whatever keeps a part from working (an address or a state folder in use, say).
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, load: Callable[[], Settings] | None = None) -> None:
         self.settings = settings
+        self._load = load or (lambda: settings)
         self.metrics = Metrics()
         self.changes = Changes()
         self.started_at = datetime.now(UTC)
         self._stop = threading.Event()
+        # Signal handlers may only put here: an event's lock can be held by the very thread they interrupt.
+        self._asked: SimpleQueue[str] = SimpleQueue()
         self._takedown = Takedown()
         self._threads: list[WorkingThread] = []
+        self._watching: list[WorkingThread] = []
+        self._stop_asked = self._hurried = False
         self._built: Parts | None = None
+        self._reloading: Reloading | None = None
+        self._feeding: Feeding | None = None
 
     def __enter__(self) -> Daemon:
         try:
@@ -77,6 +99,9 @@ class Daemon:
         asked = Asked(changed=self._changed, status=self.status, exposition=self._exposition)
         parts = build_parts(self.settings, asked, self.metrics, self.changes, self._takedown)
         self._built = parts
+        self._reloading = Reloading(self._load, parts, self.metrics)
+        collector = PartsCollector(parts, self._reloading, self.started_at, self.status)
+        self.metrics.registry.register(collector)
         recovered = parts.journal.recover()
         if self.settings.output.folder.is_dir():
             clean_leftovers(self.settings.output.folder)
@@ -92,26 +117,42 @@ class Daemon:
             self._takedown.add("publisher", parts.publisher.close)
         if parts.page is not None:
             parts.page.start()
+            if not is_loopback(parts.page.host):
+                _log.warning("the page can be reached from other machines", url=parts.page.url, asks="token")
             self._takedown.add("page", parts.page.stop)
             self._takedown.add("open pages", self.changes.close)
 
     def _start_threads(self, parts: Parts) -> None:
+        live, worker = parts.live, parts.worker
         score, restore = parts.pipeline.look, parts.pipeline.restore
-        self._threads.append(self._thread("score", score, parts.journal.next_check_at))
-        if parts.worker is not None:
-            self._threads.append(self._thread("refocus", restore))
-            self._takedown.add("worker", parts.worker.stop)
+        self._threads.append(self._thread("score", score, live.take, parts.pipeline.look_due_at))
+        if worker is not None:
+            between = partial(_take_with, live, worker)
+            self._threads.append(self._thread("refocus", restore, between))
+            self._takedown.add("worker", worker.stop)
         for thread in self._threads:
             thread.start()
+        self._feeding = Feeding(parts, tuple(self._threads))
+        self._watching.append(self._thread("watchdog", self._feeding.step))
+        self._watching[0].start()
 
     def _thread(
-        self, name: str, step: Callable[[], bool], due_at: Callable[[], float | None] = lambda: None
+        self,
+        name: str,
+        step: Callable[[], bool],
+        between: Callable[[], object] = lambda: None,
+        due_at: Callable[[], float | None] = lambda: None,
     ) -> WorkingThread:
-        return WorkingThread(name, step, stopping=self._stop, metrics=self.metrics, due_at=due_at)
+        return WorkingThread(
+            name, step, stopping=self._stop, metrics=self.metrics, between=between, due_at=due_at
+        )
 
     def _start_sources(self, parts: Parts) -> None:
         parts.spool.start()
         self._takedown.add("spool", parts.spool.stop)
+        retention = Retention(parts.journal, lambda: parts.live.newest.settings.daemon.keep_days)
+        retention.start()
+        self._takedown.add("retention", retention.stop)
         for source in parts.sources:
             source.start(self._deliver)
             self._takedown.add(f"source {source.name}", source.stop)
@@ -135,7 +176,10 @@ class Daemon:
 
     def status(self) -> dict[str, Any]:
         """State of every part, plain JSON values."""
-        return telling.status(self.settings, self.parts, self._threads, self.started_at)
+        told = telling.status(self.parts, self.started_at)
+        watchdog = {"well": True, "why": "starting"} if self._feeding is None else self._feeding.describe()
+        told |= {"watchdog": watchdog, "threads_alive": watchdog["well"]}
+        return told if self._reloading is None else {**told, "settings": self._reloading.describe()}
 
     def _exposition(self) -> bytes:
         return telling.exposition(self.metrics, self.parts)
@@ -143,30 +187,64 @@ class Daemon:
     # -- end -----------------------------------------------------------------------------------------------
 
     def wait(self) -> None:
-        """Until `request_stop`; feeds systemd's watchdog while the working threads turn."""
-        interval_s = systemd.watchdog_interval_s() or 1.0
-        while not self._stop.wait(interval_s):
-            if not telling.stalled(self.settings, self.parts, self._threads):
-                systemd.notify("WATCHDOG=1")
+        """Until `request_stop`; reloads settings when asked."""
+        while self._next_request() != "stop":
+            if self._reloading is not None:
+                systemd.notify_reloading()
+                self._reloading.reload()
+                systemd.notify("READY=1")
+
+    def _next_request(self) -> str:
+        # In short turns: on Windows a wait without end does not notice Ctrl-C.
+        while True:
+            try:
+                return self._asked.get(timeout=_LOOK_S)
+            except Empty:
+                continue
 
     def request_stop(self) -> None:
-        """End `wait`; safe in a signal handler and from any thread."""
-        self._stop.set()
+        """End `wait`; asked again, a stop waits for nothing more. Safe in a signal handler and any thread."""
+        self._hurried, self._stop_asked = self._stop_asked, True
+        self._asked.put("stop")
+
+    def request_reload(self) -> None:
+        """Have `wait` read the settings anew; safe in a signal handler and from any thread."""
+        self._asked.put("reload")
 
     def stop(self, drain_s: float | None = None) -> None:
-        """Finish the frame in hand (at most ``drain_s`` seconds), then take the parts down."""
+        """Finish the frames in hand (at most ``drain_s`` seconds), then take the parts down."""
+        began = time.monotonic()
         self._stop.set()
         systemd.notify("STOPPING=1")
-        self._join(self.settings.daemon.drain_s if drain_s is None else drain_s)
-        self._takedown.run()
+        drained = self._drain(self._drain_s() if drain_s is None else drain_s)
+        stuck = self._takedown.run(lambda: self._hurried)
+        if self._built is not None:
+            took_s = round(time.monotonic() - began, 3)
+            _log.info("daemon stopped", seconds=took_s, drained=drained, stuck=stuck)
 
-    def _join(self, drain_s: float) -> None:
-        deadline = time.monotonic() + drain_s
-        for thread in self._threads:
+    def _drain_s(self) -> float:
+        settings = self.settings if self._built is None else self._built.live.newest.settings
+        return settings.daemon.drain_s
+
+    def _drain(self, drain_s: float) -> bool:
+        """Wait for the working threads; True where both ended what they had in hand."""
+        threads = [*self._threads, *self._watching]
+        for thread in threads:
             thread.wake()
-        ended = [thread.join(max(0.0, deadline - time.monotonic())) for thread in self._threads]
-        if not all(ended) and self._built is not None and self._built.worker is not None:
+        deadline = time.monotonic() + drain_s
+        while not (drained := all(thread.join(0) for thread in self._threads)):
+            if self._hurried or time.monotonic() > deadline:
+                break
+            self._threads[-1].join(_TURN_S)
+        if not drained and self._built is not None and self._built.worker is not None:
             # The job in flight is given up; its frame stays scored and is taken up at the next start.
             self._built.worker.stop()
-            for thread in self._threads:
-                thread.join(_GIVEN_UP_S)
+        given_up_at = time.monotonic() + _GIVEN_UP_S
+        for thread in threads:
+            thread.join(max(0.0, given_up_at - time.monotonic()))
+        return drained
+
+
+def _take_with(live: Live, worker: Worker) -> None:
+    """Between two refocus jobs: the worker works by the settings that the next frame is worked by."""
+    worker.configure(live.take().settings)

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 from semdaemon import __version__
+from semdaemon.daemon.looking import space
 from semdaemon.daemon.parts import Parts
-from semdaemon.daemon.threads import WorkingThread
 from semdaemon.metrics import Metrics
-from semdaemon.settings import Settings
 from semdaemon.sources import Source
 from semdaemon.sources.pushed import PushedSource
-
-_STALLED_S = 120.0
 
 
 def addresses(parts: Parts) -> dict[str, str]:
@@ -30,11 +27,9 @@ def addresses(parts: Parts) -> dict[str, str]:
     }
 
 
-def status(
-    settings: Settings, parts: Parts, threads: Sequence[WorkingThread], started_at: datetime
-) -> dict[str, Any]:
+def status(parts: Parts, started_at: datetime) -> dict[str, Any]:
     """State of every part, plain JSON values."""
-    worker = parts.worker
+    worker, settings = parts.worker, parts.live.newest.settings
     return {
         "version": __version__,
         "pid": os.getpid(),
@@ -47,25 +42,15 @@ def status(
         "sources": [_health(source) for source in parts.sources],
         "spool": parts.spool.describe(),
         "output": {"folder": str(settings.output.folder), "fault": parts.pipeline.output_fault},
-        "threads_alive": not stalled(settings, parts, threads),
+        "journal": {"path": str(parts.journal.path), "fault": parts.journal.fault or None},
+        "space": space(parts),
         "addresses": addresses(parts),
+        "page": {} if parts.page is None else {"url": parts.page.url, "reach": parts.page.reach},
     }
 
 
-def stalled(settings: Settings, parts: Parts, threads: Sequence[WorkingThread]) -> bool:
-    """True where a working thread is at one step for longer than any step may take."""
-    patience_s = max(_STALLED_S, settings.worker.timeout_s + settings.worker.start_timeout_s)
-    if parts.publisher is not None and not parts.publisher.alive:
-        return True
-    return any(thread.still_for_s > patience_s for thread in threads)
-
-
 def exposition(metrics: Metrics, parts: Parts) -> bytes:
-    """Prometheus' text, with what only the parts know filled in."""
-    metrics.oldest_waiting_seconds.set(parts.journal.oldest_waiting_s() or 0.0)
-    if parts.worker is not None:
-        metrics.worker_restarts.set(parts.worker.describe()["restarts"])
-        metrics.worker_available.set(float(parts.worker.available))
+    """Prometheus' text."""
     if parts.publisher is not None:
         counters = parts.publisher.counters
         metrics.messages_dropped.set(sum(counters["shed"].values()) + sum(counters["withheld"].values()))

@@ -19,12 +19,16 @@ _log = structlog.get_logger("semdaemon.daemon")
 class WorkingThread:
     """Calls ``step`` in a thread of its own.
 
+    ``advances`` counts the steps that did something; ``failing`` is the code of what the last step raised.
+
     Parameters
     ----------
     step
         Answers True where it did something; after False the thread waits for `wake`.
     stopping
         Ends the thread once the step in hand is done.
+    between
+        Called before each step.
     due_at
         When the next step is due, seconds since 1970; None where nothing is known to come.
         It waits half a second at most, for what other processes put into the journal.
@@ -37,11 +41,15 @@ class WorkingThread:
         *,
         stopping: threading.Event,
         metrics: Metrics,
+        between: Callable[[], object] = lambda: None,
         due_at: Callable[[], float | None] = lambda: None,
     ) -> None:
         self.name = name
-        self._step, self._stopping, self._metrics, self._due_at = step, stopping, metrics, due_at
+        self._step, self._stopping, self._metrics = step, stopping, metrics
+        self._between, self._due_at = between, due_at
         self._woken = threading.Event()
+        self.advances = 0
+        self.failing = ""
         self._turned_at = time.monotonic()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
@@ -61,6 +69,11 @@ class WorkingThread:
         return not self._thread.is_alive()
 
     @property
+    def alive(self) -> bool:
+        """True from its start to its end."""
+        return self._thread.is_alive()
+
+    @property
     def still_for_s(self) -> float:
         """How long ago it last began a step, seconds."""
         return time.monotonic() - self._turned_at
@@ -69,7 +82,11 @@ class WorkingThread:
         while not self._stopping.is_set():
             self._turned_at = time.monotonic()
             try:
-                if not self._step():
+                self._between()
+                worked = self._step()
+                self.failing = ""
+                self.advances += worked
+                if not worked:
                     self._woken.wait(self._pause_s())
                     self._woken.clear()
             except SemdaemonError as error:
@@ -82,6 +99,7 @@ class WorkingThread:
         return _IDLE_S if due_at is None else min(max(due_at - time.time(), _SHORTEST_S), _IDLE_S)
 
     def _failed(self, code: str, error: Exception) -> None:
+        self.failing = code
         self._metrics.faults.labels(code).inc()
         _log.error(
             "step failed", thread=self.name, code=code, error=str(error), exc_info=code == "unexpected"

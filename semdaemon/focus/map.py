@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +12,8 @@ import numpy.typing as npt
 from scipy.special import ndtr
 
 from semdaemon.focus.artefacts import Artefact, examine
+from semdaemon.focus.blur import Blur, frame_blur
+from semdaemon.focus.stored import damaged, packed, unpacked
 from semdaemon.focus.tiles import Grid, has_signal
 from semdaemon.frame import Area, Frame
 from semdaemon.plugs import load_plug
@@ -23,6 +24,8 @@ SHARP, BLURRED, BEYOND_REPAIR, UNDECIDED = range(4)
 
 SCORER_GROUP = "semdaemon.scorers"
 _BATCH_TILES = 64
+_ARRAYS = {"sigma_px": "f", "sigma_relative_sd": "f", "score": "f", "verdict": "u"}
+"""Arrays of a map and the kind of their numbers."""
 
 Array = npt.NDArray[np.float32]
 
@@ -107,6 +110,8 @@ class FocusMap:
         (rows, cols) uint8: index into `VERDICTS`.
     scorer
         Name and version or sha256 of what scored it.
+    blur
+        Of the frame as a whole; None where no tile's blur is known.
     artefacts
         What in the frame misleads a judgement of its focus; the tiles concerned are undecided.
     """
@@ -118,6 +123,7 @@ class FocusMap:
     score: Array
     verdict: npt.NDArray[np.uint8]
     scorer: str
+    blur: Blur | None = None
     artefacts: tuple[Artefact, ...] = ()
 
     @property
@@ -162,29 +168,37 @@ class FocusMap:
             "scorer": self.scorer,
             "artefacts": [[artefact.code, artefact.tiles] for artefact in self.artefacts],
         }
-        buffer = io.BytesIO()
-        np.savez_compressed(
-            buffer,
-            header=np.frombuffer(json.dumps(header).encode(), np.uint8),
-            sigma_px=self.sigma_px,
-            sigma_relative_sd=self.sigma_relative_sd,
-            score=self.score,
-            verdict=self.verdict,
+        return packed(
+            {
+                "header": np.frombuffer(json.dumps(header).encode(), np.uint8),
+                **{name: getattr(self, name) for name in _ARRAYS},
+            }
         )
-        return buffer.getvalue()
 
     @classmethod
     def from_bytes(cls, data: bytes) -> FocusMap:
-        """Read what `to_bytes` wrote."""
-        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+        """Read what `to_bytes` wrote; raises `SemdaemonError` ``blob_damaged``."""
+        arrays = unpacked(data)
+        try:
             header = json.loads(arrays["header"].tobytes())
+            maps: dict[str, Any] = {
+                name: _checked(arrays[name], arrays["verdict"].shape, kind) for name, kind in _ARRAYS.items()
+            }
             return cls(
                 tile_px=int(header["tile_px"]),
                 area=Area(*header["area"]),
                 scorer=str(header["scorer"]),
                 artefacts=tuple(Artefact(str(c), int(n)) for c, n in header.get("artefacts", ())),
-                **{name: arrays[name] for name in ("sigma_px", "sigma_relative_sd", "score", "verdict")},
+                **maps,
             )
+        except (ValueError, TypeError, LookupError, ArithmeticError, RecursionError) as error:
+            raise damaged(error) from error
+
+
+def _checked(array: npt.NDArray[Any], shape: tuple[int, ...], kind: str) -> npt.NDArray[Any]:
+    if array.ndim != 2 or array.shape != shape or array.dtype.kind != kind:
+        raise ValueError(f"an array of shape {array.shape} and type {array.dtype} in a map of shape {shape}")
+    return array
 
 
 def focus_map(frame: Frame, settings: Focus, scorer: Scorer) -> FocusMap:
@@ -209,6 +223,7 @@ def focus_map(frame: Frame, settings: Focus, scorer: Scorer) -> FocusMap:
     known &= ~fitness.unfit
     verdict[~known] = UNDECIDED
     relative_sd[~known] = np.nan
+    blur = frame_blur(sigma_px, relative_sd, settings.max_relative_sd)
     undecided = verdict == UNDECIDED
     sigma_px[undecided] = score[undecided] = np.nan
     shape = (grid.rows, grid.cols)
@@ -220,6 +235,7 @@ def focus_map(frame: Frame, settings: Focus, scorer: Scorer) -> FocusMap:
         score.reshape(shape),
         verdict.reshape(shape),
         scorer.name,
+        blur,
         fitness.artefacts,
     )
 

@@ -1,7 +1,8 @@
 """A file's bytes, read once, with every way this can fail told apart.
 
 A file is open only while its bytes are copied. Python opens with read and write sharing on Windows,
-so an acquisition program can go on writing.
+so an acquisition program can go on writing. Only regular files are opened: a pipe with an image's name
+would hold its reader for ever, and a device may do something when it is opened.
 """
 
 from __future__ import annotations
@@ -9,11 +10,12 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import stat
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -23,6 +25,17 @@ from semdaemon.formats import faults
 _SHARING_VIOLATION, _LOCK_VIOLATION = 32, 33
 _RETRIES, _RETRY_S = 5, 0.05
 _LARGE_BYTES, _START_BYTES = 2**26, 512
+_FLAGS = os.O_RDONLY | sum(
+    getattr(os, name, 0) for name in ("O_BINARY", "O_CLOEXEC", "O_NOCTTY", "O_NONBLOCK")
+)
+_NO_LINKS = getattr(os, "O_NOFOLLOW", 0)
+_KINDS = {
+    stat.S_IFLNK: "a symbolic link",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
 _GONE = {errno.ENOENT, errno.ESTALE} if hasattr(errno, "ESTALE") else {errno.ENOENT}
 
 Opener = Callable[[Path], BinaryIO]
@@ -40,22 +53,50 @@ class FileBytes:
         return hashlib.sha256(self.data).hexdigest()
 
 
-def _open(path: Path) -> BinaryIO:
-    return path.open("rb", buffering=0)
+class NotRegularError(OSError):
+    """What has the name of a file is a link, a pipe, a device or a socket."""
 
 
-def read_bytes(path: Path, max_file_bytes: int, *, opener: Opener = _open) -> FileBytes:
+def open_regular(path: Path, *, follow_links: bool = True) -> BinaryIO:
+    """Open a regular file for reading; never waits for a writer, never opens a device.
+
+    Raises
+    ------
+    NotRegularError
+        It is none, or a symbolic link where those are not followed.
+    OSError
+        As the system says it.
+    """
+    _require_regular(path, path.stat(follow_symlinks=follow_links))
+    # It may be another one by now: opened without waiting and looked at again.
+    handle = os.open(path, _FLAGS if follow_links else _FLAGS | _NO_LINKS)
+    try:
+        _require_regular(path, os.fstat(handle))
+        return os.fdopen(handle, "rb", buffering=0)
+    except BaseException:
+        os.close(handle)
+        raise
+
+
+def _require_regular(path: Path, about: os.stat_result) -> None:
+    if stat.S_ISDIR(about.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not stat.S_ISREG(about.st_mode):
+        raise NotRegularError(errno.EINVAL, _KINDS.get(stat.S_IFMT(about.st_mode), "no file"), str(path))
+
+
+def read_bytes(
+    path: Path, max_file_bytes: int, *, opener: Opener | None = None, follow_links: bool = True
+) -> FileBytes:
     """All bytes of a file.
 
     Raises
     ------
     FrameError
         ``not_found``, ``vanished``, ``permission_denied``, ``sharing_violation``, ``is_directory``,
-        ``empty_file``, ``too_large``, ``changed_while_reading`` or ``read_error``.
+        ``not_a_file``, ``empty_file``, ``too_large``, ``changed_while_reading`` or ``read_error``.
     """
-    if path.is_dir():
-        raise faults.is_directory(path)
-    with _opened(path, opener) as file:
+    with _opened(path, opener or partial(open_regular, follow_links=follow_links)) as file:
         try:
             return FileBytes(path, _copy(path, file, max_file_bytes))
         except OSError as error:
@@ -83,6 +124,10 @@ def _open_fault(path: Path, error: OSError) -> FrameError:
         return faults.not_found(path)
     if isinstance(error, IsADirectoryError):
         return faults.is_directory(path)
+    if isinstance(error, NotRegularError):
+        return faults.not_a_file(path, error.strerror or "no file")
+    if error.errno == errno.ELOOP:  # it became a link after it was looked at, or links lead in a circle
+        return faults.not_a_file(path, "a symbolic link")
     if isinstance(error, PermissionError):
         return faults.permission_denied(path)
     return faults.read_error(path, error)

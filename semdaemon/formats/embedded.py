@@ -16,7 +16,10 @@ _JXR_WIDTH, _JXR_HEIGHT = 0xBC80, 0xBC81
 
 
 def embedded_shape(data: Bytes) -> tuple[int, int] | None:
-    """(rows, columns) claimed by a stream that carries its own size; None where it carries none."""
+    """(rows, columns) claimed by a stream that carries its own size; None where it carries none.
+
+    Where a stream can have any number of components, columns counts all of them.
+    """
     head = bytes(data[:_HEAD])
     try:
         if head[:2] == b"\xff\xd8":
@@ -27,6 +30,8 @@ def embedded_shape(data: Bytes) -> tuple[int, int] | None:
             return _lerc(head)
         if head[:2] == _JXL or head[4:8] == b"JXL ":
             return _jpeg_xl(head, 0 if head[:2] == _JXL else head.index(_JXL, 12))
+        if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+            return _webp(head)
         if head[:3] == b"II\xbc":
             return _jpeg_xr(head)
         if head[:4] == _J2K or head[4:8] == b"jP  ":
@@ -59,15 +64,31 @@ def _pair(form: str, head: bytes, at: int) -> tuple[int, int]:
     return (int(height), int(width))
 
 
+def _webp(head: bytes) -> tuple[int, int] | None:
+    kind = head[12:16]
+    if kind == b"VP8X":
+        return (int.from_bytes(head[27:30], "little") + 1, int.from_bytes(head[24:27], "little") + 1)
+    if kind == b"VP8L":
+        bits = struct.unpack_from("<I", head, 21)[0]
+        return ((bits >> 14 & 0x3FFF) + 1, (bits & 0x3FFF) + 1)
+    if kind == b"VP8 ":
+        width, height = struct.unpack_from("<HH", head, 26)
+        return (height & 0x3FFF, width & 0x3FFF)
+    return None
+
+
 def _lerc(head: bytes) -> tuple[int, int]:
     version = struct.unpack_from("<i", head, 6)[0]
-    height, width = struct.unpack_from("<ii", head, 14 if version >= 3 else 10)
-    return (int(height), int(width))
+    at = 14 if version >= 3 else 10
+    height, width = struct.unpack_from("<ii", head, at)
+    depth = struct.unpack_from("<i", head, at + 8)[0] if version >= 4 else 1
+    return (int(height), int(width) * int(depth))
 
 
 def _jpeg_2000(head: bytes, at: int) -> tuple[int, int]:
     width, height, left, top = struct.unpack_from(">IIII", head, at + 8)
-    return (int(height - top), int(width - left))
+    components = struct.unpack_from(">H", head, at + 40)[0]
+    return (int(height - top), int(width - left) * int(components))
 
 
 def _jpeg_xr(head: bytes) -> tuple[int, int] | None:

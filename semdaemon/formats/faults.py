@@ -63,6 +63,14 @@ def is_directory(path: Path) -> FrameError:
     )
 
 
+def not_a_file(path: Path, what: str) -> FrameError:
+    return FrameError(
+        "not_a_file",
+        f"{path} is {what}; a regular file was expected.",
+        remedy="Links, pipes and devices in an acquisition folder are never read: put the image there.",
+    )
+
+
 def empty_file(path: Path) -> FrameError:
     return FrameError(
         "empty_file", f"{path} has 0 bytes; an image was expected.", remedy=_WRITTEN_AGAIN, may_heal=True

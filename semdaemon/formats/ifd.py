@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -15,6 +16,11 @@ from semdaemon.formats import faults
 
 MAX_PAGES = 100_000
 MAX_ENTRIES = 4096
+MAX_ENTRIES_IN_ALL = 300_000
+"""In all directories together: about a second and 100 MB."""
+MAX_NUMBERS = 2**21
+"""Values of one tag that are looked at; the largest frame has 1.6 million tiles of the least size."""
+MAX_TEXT_BYTES = 2**26
 PRIVATE = 32768
 """Tags from here on belong to vendors."""
 
@@ -27,7 +33,7 @@ _TYPES: dict[int, tuple[str, int]] = {
 RATIONALS = (5, 10)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Tag:
     """One entry of a directory, with its value as bytes in the file's byte order."""
 
@@ -41,16 +47,24 @@ class Tag:
 
     @property
     def raw(self) -> bytes:
-        """The value's bytes as they stand in the file."""
+        """The value's bytes as they stand in the file; ValueError where that is more than any text has."""
+        if self.size > MAX_TEXT_BYTES:
+            raise ValueError(f"tag {self.code} has {self.size:,} bytes; at most {MAX_TEXT_BYTES:,} are taken")
         return self.file[self.start : self.start + self.size]
 
     @property
     def numbers(self) -> tuple[float, ...]:
-        """The value as numbers; rationals as quotients (0 where the denominator is 0)."""
+        """The value's first `MAX_NUMBERS` numbers; rationals as quotients (0 where the denominator is 0)."""
+        return self.first_numbers(MAX_NUMBERS)
+
+    def first_numbers(self, most: int) -> tuple[float, ...]:
+        """The first numbers of the value, without looking at the rest."""
         kind, _ = _TYPES[self.dtype]
         if kind == "S":
             return ()
-        values = np.frombuffer(self.raw, np.dtype(self.byteorder + kind))
+        dtype = np.dtype(self.byteorder + kind)
+        most *= 2 if self.dtype in RATIONALS else 1
+        values = np.frombuffer(self.file, dtype, min(self.size // dtype.itemsize, most), self.start)
         if self.dtype in RATIONALS:
             pairs = values.reshape(-1, 2).tolist()
             return tuple(n / d if d else 0.0 for n, d in pairs)
@@ -59,7 +73,7 @@ class Tag:
     @property
     def text(self) -> str:
         """The value as text: UTF-16 where it looks so (Gatan), else UTF-8, else Latin-1; cut at the NUL."""
-        raw = self.raw
+        raw = self.file[self.start : self.start + min(self.size, MAX_TEXT_BYTES)]
         if len(raw) >= 2 and raw[1] == 0 and raw[0] != 0 and self.dtype != 2:
             return raw.decode("utf-16-le", "replace").split("\0")[0]
         return decode_text(raw.split(b"\0")[0])
@@ -82,8 +96,9 @@ class Ifd:
     byteorder: str
 
     def number(self, code: int, default: int) -> int:
-        values = self.numbers(code)
-        return int(values[0]) if values else default
+        tag = self.tags.get(code)
+        values = tag.first_numbers(1) if tag is not None else ()
+        return int(values[0]) if values and math.isfinite(values[0]) else default
 
     def numbers(self, code: int) -> tuple[float, ...]:
         tag = self.tags.get(code)
@@ -105,11 +120,20 @@ class Ifd:
 
     @cached_property
     def segments(self) -> tuple[tuple[int, int], ...]:
-        """(offset, bytes) of every strip or tile."""
+        """(offset, bytes) of every strip or tile; of more than a picture of this size can have, the first."""
         tiled = 324 in self.tags
-        offsets = self.numbers(324 if tiled else 273)
-        counts = self.numbers(325 if tiled else 279)
-        return tuple((int(o), int(n)) for o, n in zip(offsets, counts, strict=False))
+        height, width = self.shape
+        most = min(MAX_NUMBERS, 16 + max(height, height * width // 64) * max(1, self.number(277, 1)))
+        offsets, counts = (
+            tag.first_numbers(most) if (tag := self.tags.get(code)) is not None else ()
+            for code in ((324, 325) if tiled else (273, 279))
+        )
+        # A place given as a float that is no number is none: it counts as not written yet.
+        return tuple((_whole(o), _whole(n)) for o, n in zip(offsets, counts, strict=False))
+
+
+def _whole(number: float) -> int:
+    return int(number) if math.isfinite(number) else 0
 
 
 def walk(path: Path, data: bytes, *, most: int = MAX_PAGES) -> list[Ifd]:
@@ -144,6 +168,7 @@ class _Walker:
         if offset == 0:
             raise faults.truncated(self.path, "no TIFF directory was written yet")
         seen: set[int] = set()
+        self.entries = 0
         while offset:
             if offset in seen or len(seen) >= MAX_PAGES:
                 raise faults.broken_ifd(self.path, "its directories form a loop")
@@ -156,6 +181,7 @@ class _Walker:
         entries = self._unpack(self.count_format, offset)
         if not 0 < entries <= MAX_ENTRIES:
             raise faults.broken_ifd(self.path, f"directory {index} claims {entries} entries")
+        self._count(entries)
         tags: dict[int, Tag] = {}
         for number in range(entries):
             tag = self._tag(offset + head + number * self.entry_bytes, index)
@@ -163,6 +189,15 @@ class _Walker:
                 tags.setdefault(tag.code, tag)
         follows = self._unpack(self.offset_format, offset + head + entries * self.entry_bytes)
         return Ifd(index, tags, self.byteorder), follows
+
+    def _count(self, entries: int) -> None:
+        self.entries += entries
+        if self.entries * self.entry_bytes > len(self.data):
+            raise faults.broken_ifd(self.path, "its directories overlap")
+        if self.entries > MAX_ENTRIES_IN_ALL:
+            raise faults.too_large(
+                self.path, f"its directories have more than {MAX_ENTRIES_IN_ALL:,} entries in all"
+            )
 
     def _tag(self, at: int, index: int) -> Tag | None:
         code, dtype = self._unpack("H", at), self._unpack("H", at + 2)

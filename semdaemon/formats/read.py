@@ -21,8 +21,6 @@ from semdaemon.formats.vendors import Evidence, Told
 from semdaemon.frame import Area, Frame, Pixels, frame_id
 from semdaemon.settings import Limits
 
-_ITEM_BYTES_MAX = 8
-
 
 @dataclass(frozen=True)
 class _Grey:
@@ -43,6 +41,7 @@ def read_frames(
     limits: Limits,
     sidecar: str = "auto",
     only_page: int | None = None,
+    follow_links: bool = True,
 ) -> list[Frame]:
     """Every grey page of a file as a frame.
 
@@ -58,6 +57,8 @@ def read_frames(
         ``auto``, ``hdr``, ``txt`` or ``none`` (see `sidecar_path`).
     only_page
         This page alone (from 0, thumbnails not counted).
+    follow_links
+        Whether ``path`` may be a symbolic link; one in an acquisition folder may lead anywhere.
 
     Raises
     ------
@@ -65,7 +66,7 @@ def read_frames(
         Codes in ``docs/formats.md``; ``may_heal`` where the file may still be being written.
         A page of several that cannot be served is left out with a warning, unless no other is left.
     """
-    file = read_bytes(path, limits.max_file_bytes)
+    file = read_bytes(path, limits.max_file_bytes, follow_links=follow_links)
     kind = sniff(path, file.data)
     warnings = extension_warnings(path, kind)
     text, more = read_sidecar(path, sidecar)
@@ -133,7 +134,7 @@ def _chosen(path: Path, pages: list[tiff.TiffPage], only: int | None) -> list[tu
 
 def _check_memory(path: Path, pages: list[tiff.TiffPage], limits: Limits) -> None:
     total = sum(page.plane_bytes for page in pages)
-    most = max(limits.max_file_bytes, limits.max_pixels * _ITEM_BYTES_MAX)
+    most = max(limits.max_file_bytes, limits.max_pixels * tiff.MOST_BYTES_A_PIXEL)
     if len(pages) > 1 and total > most:
         raise faults.too_large(
             path, f"its {len(pages)} pages decode to {total:,} bytes; at most {most:,} are taken"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 
+from semdaemon.formats.disk import open_regular
 from semdaemon.formats.ifd import decode_text
 from semdaemon.formats.vendors import hitachi, jeol, tescan
 
@@ -53,12 +55,20 @@ def _existing(path: Path, kind: str) -> Path | None:
     names = [path.with_suffix(f".{kind}"), path.with_suffix(f".{kind.upper()}")]
     if kind == "hdr":  # TESCAN also writes image-tif.hdr beside image.tif
         names.append(path.with_name(f"{path.stem}-{path.suffix.lstrip('.')}.hdr"))
-    return next((name for name in names if name.is_file()), None)
+    return next((name for name in names if _is_plain_file(name)), None)
+
+
+def _is_plain_file(path: Path) -> bool:
+    # A link may lead anywhere, and what it leads to would be published with the frame.
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except OSError:
+        return False  # not there, or a frame's name so long that its sidecar can have none
 
 
 def _text(path: Path) -> str | None:
     try:
-        with path.open("rb") as file:
+        with open_regular(path, follow_links=False) as file:
             raw = file.read(MAX_BYTES)
     except OSError:
         return None

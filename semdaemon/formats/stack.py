@@ -17,6 +17,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO, Literal
 
+from semdaemon.formats.disk import open_regular
 from semdaemon.formats.ifd import decode_text
 
 METADATA_TAG = 51123
@@ -102,9 +103,9 @@ class StackFile:
         From every method, as the system says it.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, follow_links: bool = False) -> None:
         self.path = path
-        self._file: BinaryIO = path.open("rb", buffering=0)
+        self._file: BinaryIO = open_regular(path, follow_links=follow_links)
 
     def __enter__(self) -> StackFile:
         return self

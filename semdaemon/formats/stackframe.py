@@ -87,7 +87,7 @@ def read_numbered_frame(path: Path, number: int, limits: Limits) -> Frame | None
     OSError
         The file cannot be read.
     """
-    with StackFile(path) as file:
+    with StackFile(path, follow_links=True) as file:
         header = file.header()
         found = file.numbered(header, number) if header is not None else None
         if header is None or found is None:

@@ -44,7 +44,10 @@ _COMPRESSIONS = {
     50000: "zstd", 50001: "WebP", 50002: "JPEG XL", 50013: "deflate", 52546: "JPEG XL",
 }  # fmt: skip
 
-_SMALL_TILE = 2**24  # a larger tile than this, and than its image, is a bomb
+_SMALL_TILE_BYTES = 2**26  # a larger tile than this, and than its image, is a bomb
+MOST_BYTES_A_PIXEL = 8
+# The most that a stored byte can become: a file with fewer bytes than that cannot hold what it claims.
+_MOST_EXPANSION = {5: 4096, 8: 1040, 32946: 1040, 50013: 1040, 32773: 64, 34933: 1040}
 
 # What tifffile and the codecs raise on damaged input; MemoryError where a codec trusts a size.
 PARSER_FAULTS = (
@@ -125,6 +128,7 @@ def check(path: Path, page: TiffPage, limits: Limits, file_bytes: int) -> None:
     if page.samples < 1 or page.samples > 16:
         raise faults.broken_ifd(path, f"{page.samples} samples per pixel")
     _check_kind(path, page)
+    check_plane_bytes(path, page.plane_bytes, limits)
     _check_segments(path, page, file_bytes)
 
 
@@ -140,6 +144,13 @@ def check_shape(path: Path, shape: tuple[int, int], limits: Limits) -> None:
         )
     if min(shape) < limits.min_side_px:
         raise faults.too_small(path, shape, limits.min_side_px)
+
+
+def check_plane_bytes(path: Path, decoded_bytes: int, limits: Limits) -> None:
+    """Raise ``too_large`` where channels and depth make more of a picture than a grey one may have."""
+    most = limits.max_pixels * MOST_BYTES_A_PIXEL
+    if decoded_bytes > most:
+        raise faults.too_large(path, f"it decodes to {decoded_bytes:,} bytes; at most {most:,} are taken")
 
 
 def _check_kind(path: Path, page: TiffPage) -> None:
@@ -161,8 +172,9 @@ def _check_segments(path: Path, page: TiffPage, file_bytes: int) -> None:
     if len(found) < expected:
         raise faults.broken_ifd(path, f"{len(found)} strips or tiles listed, {expected} needed")
     _check_total(path, page, file_bytes)
+    _check_expansion(path, page, file_bytes)
     for number, (offset, size) in enumerate(found[:expected]):
-        if offset == 0 or size == 0:
+        if offset <= 0 or size <= 0:  # below zero where a type with a sign says so
             raise faults.truncated(path, f"strip or tile {number} of {expected} was not written yet")
         if offset + size > file_bytes:
             raise faults.truncated(
@@ -184,6 +196,14 @@ def _check_total(path: Path, page: TiffPage, file_bytes: int) -> None:
         raise faults.truncated(path, f"plane {page.plane} would end at {start + page.plane_bytes:,}")
 
 
+def _check_expansion(path: Path, page: TiffPage, file_bytes: int) -> None:
+    most = _MOST_EXPANSION.get(page.compression)
+    if most is not None and page.plane_bytes > most * file_bytes:
+        raise faults.truncated(
+            path, f"{page.plane_bytes:,} bytes of pixels cannot be in a file of {file_bytes:,} bytes"
+        )
+
+
 def _expected_segments(path: Path, page: TiffPage) -> int:
     """How many strips or tiles the page's size needs."""
     height, width = page.ifd.shape
@@ -191,7 +211,8 @@ def _expected_segments(path: Path, page: TiffPage) -> int:
         rows, columns = page.ifd.number(323, 0), page.ifd.number(322, 0)
     else:
         rows, columns = min(page.ifd.number(278, height), height), width
-    if rows <= 0 or columns <= 0 or rows * columns > max(_SMALL_TILE, 4 * height * width):
+    tile_bytes = rows * columns * page.plane_bytes // (height * width)
+    if rows <= 0 or columns <= 0 or tile_bytes > max(_SMALL_TILE_BYTES, 4 * page.plane_bytes):
         raise faults.broken_ifd(path, f"strips or tiles of {rows} x {columns} pixels")
     planar = page.ifd.number(284, 1) == 2
     return math.ceil(height / rows) * math.ceil(width / columns) * (page.samples if planar else 1)
@@ -239,6 +260,7 @@ def _check_embedded(path: Path, page: TiffPage, data: bytes) -> None:
         most = page.ifd.number(323, 0) * page.ifd.number(322, 0)
     else:
         most = math.prod(page.ifd.shape)
+    most *= page.samples
     for offset, size in page.ifd.segments:
         shape = embedded_shape(memoryview(data)[offset : offset + size])
         if shape is not None and shape[0] * shape[1] > 2 * most:
@@ -284,8 +306,10 @@ def palette(page: TiffPage) -> Pixels | None:
     """The colour map as (3, colours) uint16, None where the page has none."""
     if page.photometric != _PALETTE:
         return None
-    values = np.array(page.ifd.numbers(320), dtype=np.uint16)
-    return values.reshape(3, -1) if values.size and values.size % 3 == 0 else None
+    levels = page.ifd.numbers(320)
+    if not levels or len(levels) % 3 or not all(0 <= level <= 0xFFFF for level in levels):
+        return None
+    return np.array(levels, dtype=np.uint16).reshape(3, -1)
 
 
 def is_colour_model(page: TiffPage) -> bool:

@@ -9,7 +9,7 @@ from typing import Literal
 
 from semdaemon.errors import FrameError
 from semdaemon.formats.disk import read_bytes
-from semdaemon.formats.ifd import PRIVATE, RATIONALS, Tag
+from semdaemon.formats.ifd import MAX_TEXT_BYTES, PRIVATE, RATIONALS, Tag
 from semdaemon.formats.names import PROVENANCE_TAG
 from semdaemon.formats.read import page_tags
 from semdaemon.frame import Frame
@@ -20,7 +20,6 @@ _WORDS = frozenset({271, 272, 306, 315, 316})
 _POINTERS = frozenset({34665, 34853, 40965, 37724, 50831, 50838, 50839, 34377, 32997, 32998, PROVENANCE_TAG})
 _IFD_TYPES = frozenset({13, 18})
 _ASCII, _UNDEFINED = 2, 7
-_MAX_BYTES = 2**31
 
 TagTuple = tuple[int, int, int, bytes | tuple[int, ...], bool]
 
@@ -60,7 +59,7 @@ def inherit(frame: Frame, source_path: Path | None) -> Inherited:
 
 def is_vendors(tag: Tag) -> bool:
     """Whether a tag is the vendor's word on the frame, not a description of the file."""
-    if tag.dtype in _IFD_TYPES or tag.code in _POINTERS or not 0 < tag.size < _MAX_BYTES:
+    if tag.dtype in _IFD_TYPES or tag.code in _POINTERS or not 0 < tag.size <= MAX_TEXT_BYTES:
         return False
     return tag.code >= PRIVATE or tag.code in _WORDS
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
@@ -15,8 +15,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from semdaemon import health
 from semdaemon.errors import SemdaemonError
 from semdaemon.journal.reading import JournalReader
+from semdaemon.page.access import Token
 from semdaemon.page.changes import Changes
 from semdaemon.page.frames import brief, full
 from semdaemon.page.guard import Guard
@@ -39,6 +41,8 @@ def create_app(
     status: Callable[[], Mapping[str, Any]],
     metrics: Callable[[], bytes],
     changed: Changes,
+    token: Token | None = None,
+    names: Sequence[str] = (),
 ) -> Starlette:
     """The page as an ASGI application.
 
@@ -55,6 +59,8 @@ def create_app(
         Prometheus' text format.
     changed
         Announced whenever something the page shows has changed.
+    token, names
+        For a page that other machines reach, see `Guard`.
     """
     desk = _Desk(journal, pictures, status, metrics, changed)
     routes = [
@@ -69,7 +75,8 @@ def create_app(
         Route("/healthz", desk.healthz, methods=HEADS),
         Route("/readyz", desk.readyz, methods=HEADS),
     ]
-    app = Starlette(routes=routes, middleware=[Middleware(Guard)], exception_handlers={Exception: _broken})
+    guard = Middleware(Guard, token=token, names=names)
+    app = Starlette(routes=routes, middleware=[guard], exception_handlers={Exception: _broken})
     app.state.changes = changed
     return app
 
@@ -148,27 +155,14 @@ class _Desk:
         return Response(await run_in_threadpool(self._metrics), headers={"content-type": METRICS_TYPE})
 
     async def healthz(self, _request: Request) -> Response:
-        told = await run_in_threadpool(self._status)
-        alive = told.get("threads_alive", True)
-        return _json({"ok": bool(alive)}, 200 if alive else 503)
+        return await self._checked(health.alive)
 
     async def readyz(self, _request: Request) -> Response:
-        told = await run_in_threadpool(self._status)
-        lacks = lacking(told)
-        return _json({"ok": not lacks, "lacking": lacks}, 503 if lacks else 200)
+        return await self._checked(health.ready)
 
-
-def lacking(status: Mapping[str, Any]) -> list[str]:
-    """What keeps the daemon from doing its work, in words; empty where it is ready."""
-    lacks = [] if status.get("threads_alive", True) else ["a working thread stands still"]
-    for source in status.get("sources", ()):
-        if not source.get("ok", True):
-            lacks.append(f"source {source.get('name')}: {source.get('detail')}")
-    if (worker := status.get("worker", {})).get("state") == "degraded":
-        lacks.append(f"worker: {worker.get('last_fault')}")
-    if fault := status.get("output", {}).get("fault"):
-        lacks.append(f"output: {fault}")
-    return lacks
+    async def _checked(self, checks: Callable[[Mapping[str, Any]], list[health.Check]]) -> Response:
+        said, fine = health.answer(checks(await run_in_threadpool(self._status)))
+        return _json(said, 200 if fine else 503)
 
 
 def _json(value: object, code: int = 200) -> Response:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import socket
 import threading
@@ -12,8 +13,11 @@ import uvicorn
 from starlette.applications import Starlette
 
 from semdaemon.errors import SemdaemonError
+from semdaemon.page.protocol import SPARING, BoundedProtocol
+from semdaemon.settings import is_loopback
 
 START_S = 10.0
+ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound
 
 
 class PageServer:
@@ -35,17 +39,26 @@ class PageServer:
             lifespan="off",
             ws="none",
             server_header=False,
+            http=BoundedProtocol,
             limit_concurrency=100,
+            h11_max_incomplete_event_size=16 * 1024,
             timeout_graceful_shutdown=1,
         )
+        logging.getLogger("uvicorn.error").addFilter(SPARING)
         self._server = uvicorn.Server(config)
         self._thread: threading.Thread | None = None
 
     @property
     def url(self) -> str:
         """What to open in a browser."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
+        name = socket.gethostname() if self.host in ANY_ADDRESS else self.host
+        host = f"[{name}]" if ":" in name else name
         return f"http://{host}:{self.port}/"
+
+    @property
+    def reach(self) -> str:
+        """Who can open it, in words."""
+        return "this machine" if is_loopback(self.host) else "other machines, with the token"
 
     def start(self) -> PageServer:
         """Bind and serve; returns when the first request can be answered.
@@ -105,5 +118,5 @@ class PageServer:
         return SemdaemonError(
             "page_address_invalid",
             f"Cannot open the page at {self.url}: {error}.",
-            remedy="Keep to 127.0.0.1.",
+            remedy="Expected 127.0.0.1 or an address of this machine (page.host).",
         )

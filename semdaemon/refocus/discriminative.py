@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Protocol
 
@@ -9,6 +10,7 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
+from semdaemon.errors import FrameError
 from semdaemon.focus.map import FocusMap
 from semdaemon.frame import FloatImage, Mask, Pixels, from_unit, intensity_range, to_unit
 from semdaemon.refocus.audit import audit
@@ -18,7 +20,9 @@ from semdaemon.settings import Refocus
 _AUDIT_MARGIN_PX = 24
 
 
-class _Refocuses(Protocol):
+class Refocuses(Protocol):
+    """What is asked of an engine here."""
+
     def refocus(self, unit: FloatImage, wanted: Mask | None = None) -> FloatImage: ...
 
 
@@ -73,7 +77,13 @@ class Refocused:
 
 
 def refocus_frame(
-    pixels: Pixels, focus: FocusMap, engine: _Refocuses, settings: Refocus, *, sigma_max_px: float
+    pixels: Pixels,
+    focus: FocusMap,
+    engine: Refocuses,
+    settings: Refocus,
+    *,
+    sigma_max_px: float,
+    alive: Callable[[], None] = lambda: None,
 ) -> Refocused:
     """Refocus the blurred regions of a frame.
 
@@ -87,6 +97,13 @@ def refocus_frame(
         Restores pictures; see `semdaemon.refocus.engine.Engine`.
     sigma_max_px
         Largest blur that the engine's weights were trained on, pixels.
+    alive
+        Called now and then where no tile of the engine is done for long.
+
+    Raises
+    ------
+    FrameError
+        ``not_finite`` where the network's answer is not made of numbers.
     """
     plan = plan_regions(
         focus, sigma_max_px=sigma_max_px, min_tiles=settings.min_tiles, everywhere=settings.everywhere
@@ -97,25 +114,32 @@ def refocus_frame(
         return Refocused(pixels.copy(), np.zeros(pixels.shape, bool), (), levels)
     unit = to_unit(image, levels)
     restored = _restore(unit, plan, engine, settings.feather_px)
-    judged = tuple(_judge(region, plan, unit, restored, settings) for region in plan.regions)
+    judged = tuple(_judge(region, plan, unit, restored, settings, alive) for region in plan.regions)
     kept = [report.number for report in judged if report.accepted]
     mask = paint(np.isin(plan.labels, kept) & (plan.labels > 0), focus).astype(bool)
+    alive()
     return Refocused(
         *_blend(pixels, focus, mask, unit, restored, levels, settings.feather_px), judged, levels
     )
 
 
-def _restore(unit: FloatImage, plan: Plan, engine: _Refocuses, feather_px: int) -> FloatImage:
+def _restore(unit: FloatImage, plan: Plan, engine: Refocuses, feather_px: int) -> FloatImage:
     """The refocused picture of the image area, each place at its own working scale."""
     inside = paint(plan.labels > 0, plan.focus).astype(bool)
     restored = np.zeros_like(unit)
     for scale, share in scale_shares(plan, feather_px).items():
         wanted = inside & (share > 0)
         restored += share * at_scale(unit, scale, wanted, engine)
+    if not np.isfinite(restored[inside]).all():
+        raise FrameError(
+            "not_finite",
+            "The network's answer holds NaN or infinities; the original stands.",
+            remedy="'semdaemon doctor' checks device and weights; 'semdaemon requeue' tries the frame again.",
+        )
     return restored
 
 
-def at_scale(unit: FloatImage, scale: int, wanted: Mask, engine: _Refocuses) -> FloatImage:
+def at_scale(unit: FloatImage, scale: int, wanted: Mask, engine: Refocuses) -> FloatImage:
     """Bin by ``scale``, refocus, come back by bicubic enlargement; (h, w) to (h, w)."""
     if scale == 1:
         return engine.refocus(unit, wanted)
@@ -139,11 +163,16 @@ def _dilated_any(mask: Mask, scale: int) -> Mask:
 
 
 def _judge(
-    region: Region, plan: Plan, unit: FloatImage, restored: FloatImage, settings: Refocus
+    region: Region,
+    plan: Plan,
+    unit: FloatImage,
+    restored: FloatImage,
+    settings: Refocus,
+    alive: Callable[[], None],
 ) -> RegionReport:
     unexplained = None
     if settings.audit and not settings.everywhere:
-        unexplained = _unexplained(region, plan.focus, unit, restored)
+        unexplained = _unexplained(region, plan.focus, unit, restored, alive)
     return RegionReport(
         number=region.number,
         tiles=len(region.tiles),
@@ -155,13 +184,15 @@ def _judge(
     )
 
 
-def _unexplained(region: Region, focus: FocusMap, unit: FloatImage, restored: FloatImage) -> float:
+def _unexplained(
+    region: Region, focus: FocusMap, unit: FloatImage, restored: FloatImage, alive: Callable[[], None]
+) -> float:
     """Median over the region's tiles, so that one odd tile does not condemn its neighbours."""
-    values = [
-        _audit_tile(row, column, focus, unit, restored)
-        for row, column in region.tiles
-        if np.isfinite(focus.sigma_px[row, column])
-    ]
+    values = []
+    for row, column in region.tiles:
+        if np.isfinite(focus.sigma_px[row, column]):
+            values.append(_audit_tile(row, column, focus, unit, restored))
+            alive()
     return float(np.median(values)) if values else 0.0
 
 

@@ -8,6 +8,7 @@ The halo is the theoretical reach of one SRN, so every tile equals the same pixe
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Literal, Protocol
 
 import numpy as np
@@ -29,6 +30,14 @@ class Engine(Protocol):
 
     An engine is made in the worker process, once, from a `WeightsCard`, a device name, and a tile size.
     `refocus` is called from one thread; it may raise `WorkerError` or `MemoryError`, which concern one frame.
+    It is held to the answer that its weights' card stores for the test picture (`semdaemon.refocus.probe`).
+
+    An engine may have more, and is then served better:
+
+    - ``tile_px``: set to less where memory runs out.
+    - ``watch``: set to a callable ``(done, total)`` that it calls for each tile.
+      An engine that has it and stays silent for ``worker.silence_s`` is taken for hung;
+      one that has none is given ``worker.timeout_s``.
     """
 
     device: str
@@ -75,6 +84,8 @@ class TorchEngine:
         self.device = choose_device(device)
         self.card = card
         self.tile_px = tile_px
+        self.watch: Callable[[int, int], None] = _nobody
+        self._done = self._total = 0
         if self.device == "cpu":
             torch.set_num_threads(threads or max(1, (os.cpu_count() or 2) - 1))
         if self.device == "cuda":
@@ -88,45 +99,54 @@ class TorchEngine:
         pads = ((0, -height % multiple), (0, -width % multiple))
         mode: Literal["reflect", "edge"] = "reflect" if min(height, width) > multiple else "edge"
         padded = np.pad(unit, pads, mode=mode)
-        try:
-            with torch.inference_mode():
-                y1 = self._run(padded, np.pad(asked, pads, mode="edge"))
-        except torch.cuda.OutOfMemoryError as error:
-            raise MemoryError(
-                f"the device ran out of memory on a picture of {width} x {height} px"
-            ) from error
+        with torch.inference_mode():
+            y1 = self._run(padded, np.pad(asked, pads, mode="edge"))
         return y1[:height, :width]
 
     def _run(self, unit: FloatImage, wanted1: Mask) -> FloatImage:
         net, spec = self.net, self.net.spec
         wanted2 = _needed_below(wanted1, spec)
         wanted4 = _needed_below(wanted2, spec)
+        boxes = [self._boxes(wanted) for wanted in (wanted4, wanted2, wanted1)]
+        self._done, self._total = 0, sum(map(len, boxes))
         x = torch.from_numpy(np.ascontiguousarray(unit))[None, None].to(self.device)
         x1, x2, x4 = net.pyramid(x)
-        y4 = self._tiled(net.coarse, x4, wanted4)
-        y2 = self._tiled(net.mid, torch.cat([net.up4to2(y4), x2], 1), wanted2)
-        y1 = self._tiled(net.fine, torch.cat([net.up2to1(y2), x1], 1), wanted1)
+        y4 = self._tiled(net.coarse, x4, boxes[0])
+        y2 = self._tiled(net.mid, torch.cat([net.up4to2(y4), x2], 1), boxes[1])
+        y1 = self._tiled(net.fine, torch.cat([net.up2to1(y2), x1], 1), boxes[2])
         return y1[0, 0].cpu().numpy()
 
-    def _tiled(self, srn: nn.Module, x: Tensor, wanted: Mask) -> Tensor:
-        """One SRN over the wanted tiles of its own scale; (1, c, h, w) to (1, 1, h, w), zero elsewhere."""
+    def _boxes(self, wanted: Mask) -> list[tuple[int, int, int, int]]:
+        """(top, bottom, left, right) of each tile that holds wanted pixels, cut down to them."""
+        fold = self.net.spec.unshuffle
+        tile = max(fold, self.tile_px // fold * fold)
+        found = []
+        for top, bottom in spans(wanted.shape[0], tile):
+            for left, right in spans(wanted.shape[1], tile):
+                box = _bounds(wanted[top:bottom, left:right], fold)
+                if box is not None:
+                    found.append((top + box[0], top + box[1], left + box[2], left + box[3]))
+        return found
+
+    def _tiled(self, srn: nn.Module, x: Tensor, boxes: list[tuple[int, int, int, int]]) -> Tensor:
+        """One SRN over the tiles of its own scale; (1, c, h, w) to (1, 1, h, w), zero elsewhere."""
         fold = self.net.spec.unshuffle
         halo = -(-self.net.spec.radius_px // fold) * fold
-        tile = max(fold, self.tile_px // fold * fold)
         height, width = x.shape[-2:]
         out = torch.zeros((1, 1, height, width), dtype=torch.float32, device=x.device)
-        for top, bottom in spans(height, tile):
-            for left, right in spans(width, tile):
-                box = _bounds(wanted[top:bottom, left:right], fold)
-                if box is None:
-                    continue
-                t, b, lft, r = top + box[0], top + box[1], left + box[2], left + box[3]
-                t0, b0 = max(0, t - halo), min(height, b + halo)
-                l0, r0 = max(0, lft - halo), min(width, r + halo)
-                crop = x[..., t0:b0, l0:r0].contiguous(memory_format=torch.channels_last)
-                y = srn(crop)
-                out[..., t:b, lft:r] = y[..., t - t0 : b - t0, lft - l0 : r - l0]
+        for t, b, lft, r in boxes:
+            t0, b0 = max(0, t - halo), min(height, b + halo)
+            l0, r0 = max(0, lft - halo), min(width, r + halo)
+            crop = x[..., t0:b0, l0:r0].contiguous(memory_format=torch.channels_last)
+            y = srn(crop)
+            out[..., t:b, lft:r] = y[..., t - t0 : b - t0, lft - l0 : r - l0]
+            self._done += 1
+            self.watch(self._done, self._total)
         return out
+
+
+def _nobody(_done: int, _total: int) -> None:
+    """Nobody watches."""
 
 
 def spans(length: int, step: int) -> list[tuple[int, int]]:

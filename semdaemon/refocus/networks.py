@@ -59,6 +59,14 @@ class NetworkSpec:
         convolutions = 1 + 2 * self.blocks + 2
         return convolutions * (self.kernel // 2) * self.unshuffle + self.unshuffle - 1
 
+    @property
+    def frame_radius_px(self) -> int:
+        """How far the whole MRN reaches, in pixels of the frame, and a few more.
+
+        Three SRNs at scales 1, 2 and 4, two enlargements, and the antialiased reductions.
+        """
+        return (1 + 2 + 4) * self.radius_px + 24
+
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
 

@@ -53,6 +53,8 @@ class WeightsCard:
         ``s_per_megapixel`` with the conditions it was measured under.
     held_out
         ``conditions`` and ``rows`` of `semdaemon evaluate` on frames never trained on.
+    probe
+        Answer to the test picture, see `semdaemon.refocus.probe`; empty in older cards.
     chosen
         Why `resolve` took these weights; empty where they were named.
     """
@@ -74,6 +76,7 @@ class WeightsCard:
     halo_px: Mapping[str, float] = field(default_factory=dict)
     cost: Mapping[str, Any] = field(default_factory=dict)
     held_out: Mapping[str, Any] = field(default_factory=dict)
+    probe: Mapping[str, Any] = field(default_factory=dict)
     chosen: str = ""
 
     def as_dict(self) -> dict[str, Any]:
@@ -102,7 +105,7 @@ def load_card(name_or_path: str | Path) -> WeightsCard:
         values = {key: value for key, value in raw.items() if key in known}
         values["trained_on"] = tuple(values.get("trained_on", ()))
         return WeightsCard(path=path, **values)
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise WeightsError(
             "weights_card_missing",
             f"{path.name} needs its model card {path.with_suffix('.json').name} beside it: {error}",

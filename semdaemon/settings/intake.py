@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from semdaemon.settings.section import HomePath, Section, backlog, is_local_endpoint
+from semdaemon.settings.section import Curve, HomePath, Section, backlog, curve_of, require_guarded
 
 
 class Folder(Section):
@@ -81,17 +81,21 @@ class Pushed(Section):
 
     endpoint: str = Field("tcp://127.0.0.1:5572", description="PULL socket; '' takes none.")
     insecure: bool = Field(False, description="Let other machines push, without encryption.")
+    curve_secret_file: str = Field("", description="As in [publish]: the server's own CURVE key; '' is off.")
+    curve_allowed: str = Field("", description="As in [publish]: folder of the public keys let in.")
+    connections: int = Field(64, ge=1, le=10_000, description="Most senders at a time.")
 
     @model_validator(mode="after")
-    def _loopback(self) -> Pushed:
+    def _guarded(self) -> Pushed:
         if self.endpoint and not self.endpoint.startswith(("tcp://", "ipc://")):
             raise ValueError("expected an address such as tcp://127.0.0.1:5572, or '' for none")
-        if not self.insecure and not is_local_endpoint(self.endpoint):
-            raise ValueError(
-                f"{self.endpoint} can be reached from other machines; "
-                "keep to 127.0.0.1 or set insecure = true"
-            )
+        require_guarded((self.endpoint,), self.curve, self.insecure)
         return self
+
+    @property
+    def curve(self) -> Curve | None:
+        """The key files, None where CURVE is off."""
+        return curve_of(self.curve_secret_file, self.curve_allowed)
 
 
 class MicroManager(Section):

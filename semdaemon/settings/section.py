@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -17,6 +19,11 @@ def default_settings_path() -> Path:
     return Path(platformdirs.user_config_dir("semdaemon", appauthor=False)) / FILE_NAME
 
 
+def default_keys_dir() -> Path:
+    """Where ``semdaemon keys`` keeps key pairs unless told otherwise."""
+    return default_settings_path().parent / "keys"
+
+
 def default_state_dir() -> Path:
     """The platform's place for the journal and the replay store (local disk)."""
     return Path(platformdirs.user_state_dir("semdaemon", appauthor=False))
@@ -27,8 +34,23 @@ def default_output_dir() -> Path:
     return Path(platformdirs.user_data_dir("semdaemon", appauthor=False)) / "output"
 
 
-HomePath = Annotated[Path, AfterValidator(Path.expanduser)]
+def _at_home(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise ValueError(f"{path}: there is no such user's home") from error
+
+
+HomePath = Annotated[Path, AfterValidator(_at_home)]
 """A path in which ``~`` is the user's home."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Where a server's own key and the keys that it lets in are."""
+
+    secret_file: Path
+    allowed: Path
 
 
 class Section(BaseModel):
@@ -52,3 +74,29 @@ def is_local_endpoint(endpoint: str) -> bool:
     return not endpoint.startswith("tcp://") or endpoint.startswith(
         ("tcp://127.", "tcp://localhost:", "tcp://[::1]:")
     )
+
+
+def curve_of(secret_file: str, allowed: str) -> Curve | None:
+    """Both keys or neither; ValueError where one is missing."""
+    if not secret_file and not allowed:
+        return None
+    if not (secret_file and allowed):
+        raise ValueError(
+            "CURVE needs both: curve_secret_file (the server's key) and curve_allowed (the keys let in)"
+        )
+    return Curve(Path(secret_file).expanduser(), Path(allowed).expanduser())
+
+
+def require_guarded(endpoints: Sequence[str], curve: Curve | None, insecure: bool) -> None:
+    """ValueError for an address that other machines reach without a key and without being told to."""
+    for endpoint in endpoints:
+        if curve is None and not insecure and not is_local_endpoint(endpoint):
+            raise ValueError(
+                f"{endpoint} can be reached from other machines; keep to 127.0.0.1, or set curve_secret_file "
+                "and curve_allowed ('semdaemon keys'), or set insecure = true"
+            )
+
+
+def is_loopback(host: str) -> bool:
+    """True for hosts that only this machine reaches."""
+    return host in ("127.0.0.1", "::1", "localhost")

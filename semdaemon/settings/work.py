@@ -54,7 +54,17 @@ class Worker(Section):
     device: Literal["auto", "cuda", "mps", "cpu"] = "auto"
     threads: int = Field(0, ge=0, le=256, description="CPU threads; 0 is one less than there are.")
     tile_px: int = Field(512, ge=64, le=8192, description="Fine-scale tile of the engine, pixels.")
-    timeout_s: float = Field(300.0, gt=0, description="One refocus job; then the worker is killed, seconds.")
+    timeout_s: float = Field(
+        1800.0, gt=0, description="One refocus job, however it goes on; then the worker is killed, seconds."
+    )
+    silence_s: float = Field(
+        60.0,
+        gt=0,
+        description="A job without any progress for this long hangs; the worker is killed, seconds.",
+    )
+    cpu_fallback: bool = Field(
+        True, description="A frame that is too large for the accelerator's memory is refocused on the CPU."
+    )
     start_timeout_s: float = Field(120.0, gt=0)
     max_restarts: int = Field(5, ge=0, description="In a row; then refocusing pauses, scoring goes on.")
     backoff_s: float = Field(1.0, gt=0, description="First pause between restarts; doubles up to a minute.")

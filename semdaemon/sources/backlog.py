@@ -48,6 +48,10 @@ class Memory:
         self._left_out |= look.refused
         self._scanned_before = True
 
+    def rules_changed(self) -> None:
+        """Other files are looked for from now on: those that were there at the start are judged as then."""
+        self._scanned_before = False
+
     def is_news(self, file: Found) -> bool:
         """Whether a file seen between whole scans is to be delivered."""
         mark = hash(file)
@@ -77,7 +81,7 @@ class Look:
             mark = hash(file)
             if mark in self._left_out:
                 continue
-            if file[2] < self._oldest_ns and file[2]:
+            if file[2] < self._oldest_ns and file[2] and mark not in self._delivered:
                 self.refused.add(mark)
                 continue
             if len(self.present) < MOST_REMEMBERED:

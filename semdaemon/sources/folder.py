@@ -32,6 +32,7 @@ class FolderSource:
     name = "folder"
 
     def __init__(self, settings: Folder, excluded: Sequence[Path] = (), adopt: Adopt = keep_all) -> None:
+        self._settings, self._excluded = settings, excluded
         rules = Rules(settings, excluded)
         self._roots = [FolderRoot(path, settings, rules, self.name, adopt) for path in _distinct(settings)]
 
@@ -50,6 +51,14 @@ class FolderSource:
         for root in self._roots:
             root.wake()
 
+    def reload(self, settings: Folder) -> None:
+        """Take over patterns, ignored names and times; folders and the way of watching stay as they are."""
+        if settings != self._settings:
+            self._settings = settings
+            rules = Rules(settings, self._excluded)
+            for root in self._roots:
+                root.reload(settings, rules)
+
     def health(self) -> SourceHealth:
         """How the folders are; the source is well when all of them are."""
         roots = tuple(root.health() for root in self._roots)
@@ -61,6 +70,9 @@ class FolderSource:
             detail="; ".join(root.detail for root in roots if root.detail),
             watching=next((way for way in ("nothing", "polling") if way in ways), "events"),
             roots=roots,
+            counters={name: sum(r.counters[name] for r in self._roots) for name in self._roots[0].counters}
+            if self._roots
+            else {},
             last_scan_at=min((at for at in scans if at is not None), default=None) if all(scans) else None,
         )
 

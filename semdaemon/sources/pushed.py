@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import structlog
 import zmq
 
-from semdaemon.errors import FrameError
+from semdaemon.errors import FrameError, SemdaemonError
 from semdaemon.settings import Limits
 from semdaemon.settings import Pushed as PushedSettings
 from semdaemon.sources.pushmessage import (
@@ -20,6 +20,7 @@ from semdaemon.sources.pushmessage import (
 )
 from semdaemon.sources.source import Deliver, SourceHealth
 from semdaemon.sources.spool import Spool
+from semdaemon.wire.gate import Gate
 
 _WAITING_MESSAGES = 4
 """Received and not yet taken. More waits in the senders' hooks, which drop rather than wait."""
@@ -58,6 +59,7 @@ class PushedSource:
         self._settings, self._limits, self._spool = settings, limits, spool
         self._counters = _Counters()
         self._fault = "not started"
+        self._gate: Gate | None = None
         self.endpoint = ""
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="pushed", daemon=True)
@@ -65,7 +67,6 @@ class PushedSource:
     def start(self, deliver: Deliver) -> None:
         """Bind and listen; the first try to bind is over when this returns."""
         self._spool.attach(self.name, deliver)
-        self._context = zmq.Context()
         self._socket = self._try_to_bind()
         self._thread.start()
 
@@ -95,8 +96,15 @@ class PushedSource:
                 "dropped": tally["dropped"],
                 "refused": self._counters.refused,
                 "dropped_by_senders": self._counters.dropped_by_senders,
+                **self._turned_away(),
             },
         )
+
+    def _turned_away(self) -> dict[str, int]:
+        gate = self._gate
+        if gate is None:
+            return {}
+        return {name: gate.counters[name] for name in ("connections_refused", "keys_refused")}
 
     # -- the thread ----------------------------------------------------------------------------------------
 
@@ -111,27 +119,45 @@ class PushedSource:
             except Exception:  # noqa: BLE001 - the thread's edge: logged, the next message goes on
                 _log.exception("pushed message not taken")
                 self._stop.wait(_BIND_RETRY_S)
-        if self._socket is not None:
-            self._socket.close(0)
-        self._context.term()
+        self._hang_up()
 
     def _try_to_bind(self) -> zmq.Socket[bytes] | None:
+        self._context = zmq.Context()
+        self._gate = None
+        try:
+            self._gate = Gate(self._context, self._settings.curve, self._settings.connections)
+            socket = self._bound(self._gate)
+        except (SemdaemonError, zmq.ZMQError) as error:
+            self._hang_up()
+            self._cannot_bind(error)
+            return None
+        self._gate.start()
+        self._fault = ""
+        self.endpoint = socket.getsockopt_string(zmq.LAST_ENDPOINT)
+        return socket
+
+    def _bound(self, gate: Gate) -> zmq.Socket[bytes]:
         socket = self._context.socket(zmq.PULL)
         socket.setsockopt(zmq.LINGER, 0)
         socket.setsockopt(zmq.RCVHWM, _WAITING_MESSAGES)
         socket.setsockopt(zmq.MAXMSGSIZE, self._limits.max_pixels * MOST_BYTES_A_PIXEL + MOST_HEADER_BYTES)
-        try:
-            socket.bind(self._settings.endpoint)
-        except zmq.ZMQError as error:
-            socket.close(0)
-            fault = f"{self._settings.endpoint} cannot be bound: {error}; free it or set pushed.endpoint"
-            if fault != self._fault:
-                _log.error("pushed frames cannot come in", endpoint=self._settings.endpoint, error=str(error))
-            self._fault = fault
-            return None
-        self._fault = ""
-        self.endpoint = socket.getsockopt_string(zmq.LAST_ENDPOINT)
+        socket.ipv6 = "[" in self._settings.endpoint
+        gate.guard(socket)
+        socket.bind(self._settings.endpoint)
         return socket
+
+    def _cannot_bind(self, error: SemdaemonError | zmq.ZMQError) -> None:
+        said = error.message if isinstance(error, SemdaemonError) else str(error)
+        remedy = error.remedy if isinstance(error, SemdaemonError) else "free it or set pushed.endpoint"
+        fault = f"{self._settings.endpoint} cannot be bound: {said}; {remedy}"
+        if fault != self._fault:
+            _log.error("pushed frames cannot come in", endpoint=self._settings.endpoint, error=said)
+        self._fault = fault
+
+    def _hang_up(self) -> None:
+        if self._gate is not None:
+            self._gate.stop()
+        self._context.destroy(linger=0)
 
     def _take(self, socket: zmq.Socket[bytes]) -> None:
         parts = _message(socket)

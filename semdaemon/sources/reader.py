@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
-from semdaemon.formats import read_frames
+from semdaemon.formats import faults, read_frames
 from semdaemon.frame import Frame
 from semdaemon.journal import Row
 from semdaemon.settings import Folder, Limits
@@ -42,23 +42,43 @@ class FrameReader(Protocol):
         """When the frame was complete on disk as far as is known, seconds since 1970."""
 
 
-class FileReader:
-    """Files that are one frame, or several pages, each: what the folder source finds."""
+def require_inside(path: Path, relative: Path) -> None:
+    """Raise ``not_a_file`` where a folder between the root and the file is a link by now."""
+    above = path.parents[: len(relative.parts) - 1]
+    linked = next((folder for folder in above if folder.is_symlink()), None)
+    if linked is not None:
+        raise faults.not_a_file(path, f"behind the symbolic link {linked}")
 
-    def __init__(self, settings: Folder, limits: Limits) -> None:
-        self._settings, self._limits = settings, limits
+
+class FileReader:
+    """Files that are one frame, or several pages, each: what the folder source finds.
+
+    Parameters
+    ----------
+    follow_links
+        False for acquisition folders: a file, or a folder above it, that became a link since it was seen
+        may lead out of the tree, and is a fault.
+    """
+
+    def __init__(self, settings: Folder, limits: Limits, *, follow_links: bool = True) -> None:
+        self._settings, self._limits, self._follow_links = settings, limits, follow_links
 
     def settle(self, row: Row, now: float, begun: Callable[[], None]) -> Settled | NotYet:
         """By the rules of section ``folder``; see `semdaemon.sources.settle`."""
 
         def counted(path: Path, **options: Any) -> list[Frame]:
             begun()
-            return read_frames(path, **options)
+            return self._read(row, **options)
 
         return settle(row, self._settings, self._limits, now, reader=counted)
 
     def read_again(self, row: Row) -> Frame:
-        return read_frames(row.path, source=row.source, limits=self._limits, only_page=row.page)[0]
+        return self._read(row, source=row.source, limits=self._limits, only_page=row.page)[0]
+
+    def _read(self, row: Row, **options: Any) -> list[Frame]:
+        if not self._follow_links:
+            require_inside(row.path, row.relative)
+        return read_frames(row.path, follow_links=self._follow_links, **options)
 
     def original(self, row: Row) -> Path | None:
         return row.path

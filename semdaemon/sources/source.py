@@ -66,6 +66,8 @@ class SourceHealth:
     """How a source is; ``watching`` and ``last_scan_at`` are those of its worst root.
 
     ``counters`` counts since the start what a source took and what it could not.
+    ``waiting`` says of a source that is not ``ok`` that nothing is broken: a program that a person starts
+    when it is needed does not run.
     """
 
     name: str
@@ -75,6 +77,7 @@ class SourceHealth:
     roots: tuple[RootHealth, ...] = ()
     last_scan_at: float | None = None
     counters: Mapping[str, int] = field(default_factory=dict)
+    waiting: bool = False
 
 
 @runtime_checkable

@@ -15,7 +15,10 @@ import numpy.typing as npt
 import torch
 from safetensors.torch import save
 
+from semdaemon.refocus import probe
+from semdaemon.refocus.engine import TorchEngine
 from semdaemon.refocus.networks import MRN, NetworkSpec
+from semdaemon.refocus.weights import WeightsCard, load_card
 from semdaemon.training import checkpoint
 from semdaemon.training.corpus import load_frames
 
@@ -69,7 +72,14 @@ def export(
     target.parent.mkdir(parents=True, exist_ok=True)
     _replace(target, content)
     write_card(target, card)
+    card["probe"] = probe_answer(load_card(target))
+    write_card(target, card)
     return card
+
+
+def probe_answer(card: WeightsCard) -> dict[str, Any]:
+    """The card's key ``probe``: what these weights make of the test picture, in float32 on a CPU."""
+    return probe.answer_of(TorchEngine(card, "cpu", threads=1), card.sigma_max_px)
 
 
 def write_card(weights: Path, card: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from semdaemon.wire.client import AsyncSubscriber, Subscriber
     from semdaemon.wire.control import ask
+    from semdaemon.wire.keys import ClientKeys
     from semdaemon.wire.messages import Blob, Message, decode, encode, frame_header
     from semdaemon.wire.publisher import Publisher
     from semdaemon.wire.stream import Gap, NewEpoch
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AsyncSubscriber",
     "Blob",
+    "ClientKeys",
     "Gap",
     "Message",
     "NewEpoch",
@@ -31,6 +33,7 @@ _HOMES = {
     "Subscriber": "client",
     "ask": "control",
     "Blob": "messages",
+    "ClientKeys": "keys",
     "Message": "messages",
     "decode": "messages",
     "encode": "messages",

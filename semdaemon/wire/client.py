@@ -12,6 +12,7 @@ import zmq.asyncio
 
 from semdaemon.errors import SemdaemonError
 from semdaemon.wire.dialogue import Ask, Command, Conversation, Parts, Receive
+from semdaemon.wire.keys import ClientKeys
 from semdaemon.wire.stream import Told
 
 ENDPOINT = "tcp://127.0.0.1:5570"
@@ -19,6 +20,8 @@ CONTROL = "tcp://127.0.0.1:5571"
 HEAL_TIMEOUT_S = 5.0
 MAX_PART_BYTES = 4 * 2**30
 RECEIVE_MESSAGES = 100
+RECONNECT_MOST_MS = 2_000
+KEYS_HINT = " Is this its server key, and is our public key in its publish.curve_allowed?"
 
 T = TypeVar("T")
 Dialogue = Generator[Command, Parts | None, T]
@@ -39,7 +42,9 @@ class _Connected:
         *,
         from_start: bool = False,
         receive_messages: int = RECEIVE_MESSAGES,
+        curve: ClientKeys | None = None,
     ) -> None:
+        self._curve = curve
         self._context = self._context_type()
         self.endpoint = endpoint
         self.control = control
@@ -52,7 +57,7 @@ class _Connected:
         for topic in (*topics, self._conversation.nonce):
             self._sub.setsockopt(zmq.SUBSCRIBE, topic.encode())
         try:
-            _connect(self._sub, endpoint, receive_messages)
+            _connect(self._sub, endpoint, receive_messages, curve)
         except SemdaemonError:
             self.close()
             raise
@@ -89,7 +94,7 @@ class _Connected:
     def _control_socket(self) -> Any:
         if self._control is None:
             self._control = self._context.socket(zmq.DEALER)
-            _connect(self._control, self.control, RECEIVE_MESSAGES)
+            _connect(self._control, self.control, RECEIVE_MESSAGES, self._curve)
         return self._control
 
     def _drop_control_socket(self) -> None:
@@ -107,7 +112,8 @@ class _Connected:
         return SemdaemonError(
             "not_ready",
             f"No publisher answered at {self.endpoint} within {timeout_s:g} s.",
-            remedy="Is the daemon running ('semdaemon status'), and is this its publish.endpoint?",
+            remedy="Is the daemon running ('semdaemon status'), and is this its publish.endpoint?"
+            + (KEYS_HINT if self._curve is not None else " Does it ask for a key (publish.curve_allowed)?"),
         )
 
 
@@ -129,6 +135,8 @@ class Subscriber(_Connected):
     receive_messages
         Most messages that wait here to be taken; what comes beyond is healed later, or told as a gap.
         A hundred full frames of 2048 x 2048 pixels, 16 bit, are 1.3 GB.
+    curve
+        Keys for a daemon that asks for them, see `ClientKeys.load`.
 
     Yields
     ------
@@ -251,8 +259,12 @@ class AsyncSubscriber(_Connected):
         return None
 
 
-def _connect(socket: Any, endpoint: str, receive_messages: int) -> None:
+def _connect(socket: Any, endpoint: str, receive_messages: int, curve: ClientKeys | None) -> None:
     socket.linger = 0
+    # Whoever is not let in tries again, and not ten times a second.
+    socket.setsockopt(zmq.RECONNECT_IVL_MAX, RECONNECT_MOST_MS)
+    if curve is not None:
+        curve.apply(socket)
     socket.rcvhwm = receive_messages
     socket.setsockopt(zmq.MAXMSGSIZE, MAX_PART_BYTES)
     socket.ipv6 = "[" in endpoint

@@ -17,6 +17,7 @@ import zmq
 
 from semdaemon.errors import SemdaemonError
 from semdaemon.wire.headers import SCHEMA
+from semdaemon.wire.keys import ClientKeys
 from semdaemon.wire.messages import Part, plain
 from semdaemon.wire.replay import ReplayStore, Sent
 
@@ -64,7 +65,9 @@ def envelope(parts: Sequence[bytes]) -> tuple[list[bytes], bytes]:
     return [parts[0], b""] if len(parts) > 2 and parts[1] == b"" else [parts[0]], b""
 
 
-def ask(endpoint: str, request: Mapping[str, Any], timeout_s: float = 2.0) -> dict[str, Any]:
+def ask(
+    endpoint: str, request: Mapping[str, Any], timeout_s: float = 2.0, curve: ClientKeys | None = None
+) -> dict[str, Any]:
     """Ask a running daemon and wait for the head of its answer.
 
     Parameters
@@ -73,6 +76,8 @@ def ask(endpoint: str, request: Mapping[str, Any], timeout_s: float = 2.0) -> di
         The control socket, e.g. ``tcp://127.0.0.1:5571``.
     request
         e.g. ``{"request": "status"}``.
+    curve
+        Keys for a daemon that asks for them.
 
     Raises
     ------
@@ -81,12 +86,15 @@ def ask(endpoint: str, request: Mapping[str, Any], timeout_s: float = 2.0) -> di
     """
     with zmq.Context() as context, context.socket(zmq.DEALER) as socket:
         socket.linger = 0
+        if curve is not None:
+            curve.apply(socket)
         _connect(socket, endpoint)
         socket.send(json.dumps(dict(request)).encode())
         if not socket.poll(int(timeout_s * 1000)):
             raise SemdaemonError(
                 "no_answer",
-                f"Nothing answered at {endpoint} within {timeout_s:g} s: no daemon runs there.",
+                f"Nothing answered at {endpoint} within {timeout_s:g} s: no daemon runs there"
+                + (", or it asks for a key." if curve is None else ", or it does not know this key."),
                 remedy="Start it with 'semdaemon run', or name the right address in publish.control.",
             )
         return read_reply(socket.recv_multipart())
@@ -96,7 +104,7 @@ def read_reply(parts: Sequence[Part]) -> dict[str, Any]:
     """Head of a reply as a dictionary; a refusal is raised."""
     try:
         head = json.loads(bytes(parts[0]))
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError, IndexError):
         head = None
     if not isinstance(head, dict):
         raise SemdaemonError("bad_reply", "The answer is not JSON: is this a semdaemon control socket?")

@@ -20,6 +20,7 @@ from semdaemon.errors import SemdaemonError
 from semdaemon.settings import Publish
 from semdaemon.wire.control import Desk, answer, envelope
 from semdaemon.wire.flight import Flight
+from semdaemon.wire.gate import Gate
 from semdaemon.wire.headers import EVENTS, SCHEMA
 from semdaemon.wire.messages import (
     READY_PREFIX,
@@ -41,9 +42,14 @@ BULKY = ("preview", "frame")
 STATUS_EVERY_S = 10.0
 TELL_GAPS_AFTER_S = 0.02
 AFTER_ERROR_S = 0.1
-INBOUND_BYTES = 64 * 1024
+REQUEST_BYTES = 64 * 1024
+WAITING_REQUESTS = 16
+SUBSCRIPTION_BYTES = 1024
+SUBSCRIBED_BYTES = 8 * 1024
 READY_TOPIC_BYTES = 128
-TURN_REQUESTS = 64
+TURN_S = 0.005
+TURN_LETTERS = 64
+UNREAD_ANSWERS = 4
 BUSY = "Another program uses that address; is a daemon running already? 'semdaemon status' tells."
 
 
@@ -87,6 +93,7 @@ class Publisher:
         self._errors = 0
         self._next_beat = self._next_status = 0.0
         self._stop_at: float | None = None
+        self._gate: Gate | None = None
         self._thread: threading.Thread | None = None
 
     def start(self) -> Publisher:
@@ -95,15 +102,19 @@ class Publisher:
         Raises
         ------
         SemdaemonError
-            ``endpoint_in_use`` or ``endpoint_invalid``, naming the address.
+            ``endpoint_in_use`` or ``endpoint_invalid``, naming the address; codes of `Gate` for keys.
         """
         self._context = zmq.Context()
         try:
+            self._gate = Gate(self._context, self._settings.curve, self._settings.connections)
             self._xpub = self._bound(zmq.XPUB, self._settings.endpoint)
             self._router = self._bound(zmq.ROUTER, self._settings.control)
         except SemdaemonError:
+            if self._gate is not None:
+                self._gate.stop()
             self._context.destroy(linger=0)
             raise
+        self._gate.start()
         self.endpoint = _actual(self._xpub)
         self.control_endpoint = _actual(self._router)
         self._bell, self._ear = socket.socketpair()
@@ -125,7 +136,7 @@ class Publisher:
         Parameters
         ----------
         event
-            ``score``, ``preview``, ``frame``, ``status``, ``fault`` (or ``heartbeat``).
+            ``score``, ``preview``, ``frame``, ``advice``, ``status``, ``fault`` (or ``heartbeat``).
         header
             What the event's model in `semdaemon.wire.headers` asks for, and anything beside it.
         arrays
@@ -177,6 +188,7 @@ class Publisher:
             "replay_bytes": self._store.total_bytes,
             "requests": self._requests,
             "errors": self._errors,
+            **({} if self._gate is None else self._gate.counters),
         }
 
     # -- the thread --
@@ -186,6 +198,8 @@ class Publisher:
             self._loop()
         finally:
             left_s = max(0.0, (self._stop_at or 0.0) - time.monotonic())
+            if self._gate is not None:
+                self._gate.stop()
             self._context.destroy(linger=int(left_s * 1000))
             self._bell.close()
             self._ear.close()
@@ -218,7 +232,7 @@ class Publisher:
         return len(self._outbox) == 0 or time.monotonic() > self._stop_at
 
     def _send_some(self) -> None:
-        for _ in range(TURN_REQUESTS):
+        for _ in range(TURN_LETTERS):
             letter = self._outbox.get()
             if letter is None:
                 return
@@ -280,13 +294,28 @@ class Publisher:
     def _read_subscriptions(self) -> None:
         if self._xpub is None:
             return
-        for _ in range(TURN_REQUESTS):
+        end = time.monotonic() + TURN_S
+        while time.monotonic() < end:
             try:
-                said = self._xpub.recv_multipart(zmq.NOBLOCK)
+                first = self._xpub.recv(zmq.NOBLOCK, copy=False)
+                rest = self._xpub.recv_multipart() if first.more else []
             except zmq.Again:
                 return
-            if len(said) == 1 and said[0].startswith(b"\x01" + READY_PREFIX.encode()):
-                self._echo(said[0][1:])
+            said = bytes(first.buffer)
+            if rest or said[:1] not in (b"\x00", b"\x01") or not self._counted(first):
+                continue
+            if said.startswith(b"\x01" + READY_PREFIX.encode()):
+                self._echo(said[1:])
+
+    def _counted(self, said: zmq.Frame) -> bool:
+        """Count the topics of each connection: libzmq keeps them all, however many there are."""
+        subscribes, size = said.buffer[0] == 1, len(said)
+        try:
+            connection = int(said.get(zmq.SRCFD))
+        except zmq.ZMQError:  # a connection that ended takes its subscriptions back by itself
+            return subscribes
+        assert self._gate is not None  # noqa: S101 - sockets exist
+        return self._gate.may_subscribe(connection, size if subscribes else -size, SUBSCRIBED_BYTES)
 
     def _echo(self, topic: bytes) -> None:
         if self._xpub is None or len(topic) > READY_TOPIC_BYTES or not topic.isascii():
@@ -298,7 +327,9 @@ class Publisher:
         if self._router is None:
             return
         desk = Desk(self.instrument, self.epoch, self._sequences, self._store, self._told)
-        for _ in range(TURN_REQUESTS):
+        # For a moment, not for as many as wait: whoever floods this socket delays no message by more.
+        end = time.monotonic() + TURN_S
+        while time.monotonic() < end:
             try:
                 address, request = envelope(self._router.recv_multipart(zmq.NOBLOCK))
             except zmq.Again:
@@ -307,7 +338,7 @@ class Publisher:
             try:
                 self._router.send_multipart([*address, *answer(request, desk)], zmq.NOBLOCK, copy=False)
             except zmq.ZMQError as error:  # the peer went, or does not read its answers
-                log.info("An answer could not be sent: %s", error)
+                log.debug("An answer could not be sent: %s", error)
 
     def _ring(self) -> None:
         if self._thread is None:
@@ -330,15 +361,17 @@ class Publisher:
         if not endpoint:
             return None
         made = self._context.socket(kind)
-        made.sndhwm = self._settings.subscriber_messages if kind == zmq.XPUB else 4
-        made.rcvhwm = 1000
+        made.sndhwm = self._settings.subscriber_messages if kind == zmq.XPUB else UNREAD_ANSWERS
+        made.rcvhwm = WAITING_REQUESTS
         # Nobody sends us much; a scanner that claims gigabytes is disconnected by libzmq.
-        made.setsockopt(zmq.MAXMSGSIZE, INBOUND_BYTES)
+        made.setsockopt(zmq.MAXMSGSIZE, SUBSCRIPTION_BYTES if kind == zmq.XPUB else REQUEST_BYTES)
         made.ipv6 = "[" in endpoint
         made.linger = 0
+        if self._gate is not None:
+            self._gate.guard(made)
         if kind == zmq.XPUB:
             # Every subscription is passed up, also one that another connection still holds: see `_echo`.
-            made.setsockopt(zmq.XPUB_VERBOSE, 1)
+            made.setsockopt(zmq.XPUB_VERBOSER, 1)
         try:
             made.bind(endpoint)
         except zmq.ZMQError as error:

@@ -1,6 +1,6 @@
 """What runs in the worker process: load the network, then one job after the other until the pipe closes.
 
-Parent and worker speak JSON over a pipe; pixels and focus maps go beside it (shared memory, raw bytes).
+Parent and worker speak JSON over a pipe; pixels and focus maps go beside it, through shared memory.
 The module imports torch only inside `serve`, so that the parent can import it to name the entry point.
 """
 
@@ -11,8 +11,8 @@ import os
 import signal
 import sys
 import threading
-import time
 import traceback
+from functools import partial
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING, Any
@@ -21,9 +21,10 @@ from semdaemon.errors import SemdaemonError
 from semdaemon.refocus.allocator import keep_big_blocks
 
 if TYPE_CHECKING:
-    from semdaemon.refocus.engine import Engine
-    from semdaemon.refocus.weights import WeightsCard
-    from semdaemon.worker.shared import Attached
+    from semdaemon.worker.job import Bench
+
+ENDED_ITSELF = 70
+"""Exit code after a fault of the accelerator, which stays until the process is gone."""
 
 
 def serve(pipe: Connection, settings_json: str) -> None:
@@ -40,108 +41,54 @@ def serve(pipe: Connection, settings_json: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _die_with_parent()
     keep_big_blocks()
+    bench = _start(pipe, json.loads(settings_json))
+    if bench is not None:
+        _send(pipe, {"kind": "ready", **_description(bench)})
+        _loop(pipe, bench)
+
+
+def _start(pipe: Connection, settings: dict[str, Any]) -> Bench | None:
+    from semdaemon.worker.faults import kind_of
+    from semdaemon.worker.job import make_bench, said
+
     try:
-        engine, card = _start(json.loads(settings_json))
+        return make_bench(settings, partial(_send, pipe))
     except SemdaemonError as error:
-        _send(pipe, {"kind": "start_failed", **_said(error)})
-        return
-    _send(pipe, {"kind": "ready", **_description(engine, card)})
-    _loop(pipe, engine, card, json.loads(settings_json))
+        _send(pipe, {"kind": "start_failed", "lasting": True, **said(error)})
+    except Exception as error:  # noqa: BLE001 - the process edge: told to the parent, which counts it
+        traceback.print_exc(file=sys.stderr)
+        message = f"The worker could not load its network: {type(error).__name__}: {error}."
+        _send(pipe, {"kind": "start_failed", "lasting": False, "code": kind_of(error), "message": message,
+                     "remedy": "'semdaemon doctor' checks device and weights."})  # fmt: skip
+    return None
 
 
-def _start(settings: dict[str, Any]) -> tuple[Engine, WeightsCard]:
-    from semdaemon.refocus.engines import make_engine
-
-    return make_engine(settings["refocus"], settings["worker"])
-
-
-def _description(engine: Engine, card: WeightsCard) -> dict[str, Any]:
+def _description(bench: Bench) -> dict[str, Any]:
+    card = bench.card
     return {
         "pid": os.getpid(),
-        "device": engine.device,
+        "device": bench.engine.device,
         "weights": {"name": card.name, "sha256": card.sha256, "sigma_max_px": card.sigma_max_px},
+        "probe": dict(card.probe),
+        "reports_progress": hasattr(bench.engine, "watch"),
     }
 
 
-def _loop(pipe: Connection, engine: Engine, card: WeightsCard, settings: dict[str, Any]) -> None:
-    from semdaemon.settings import Refocus
-    from semdaemon.worker.shared import Attached
-
-    attached, refocus = Attached(), Refocus(**settings["refocus"])
+def _loop(pipe: Connection, bench: Bench) -> None:
     while True:
         try:
             job = json.loads(pipe.recv_bytes())
-            focus_blob = pipe.recv_bytes()
         except (EOFError, OSError):
-            attached.close()
+            bench.attached.close()
             return
-        _send(pipe, _answer(job, focus_blob, engine, card, refocus, attached))
-
-
-def _answer(
-    job: dict[str, Any],
-    focus_blob: bytes,
-    engine: Engine,
-    card: WeightsCard,
-    refocus: Any,
-    attached: Attached,
-) -> dict[str, Any]:
-    started = time.monotonic()
-    try:
-        regions, levels = _refocus(job, focus_blob, engine, card, refocus, attached)
-    except SemdaemonError as error:
-        return {"kind": "failed", "job": job["job"], **_said(error)}
-    except MemoryError as error:
-        return {
-            "kind": "failed",
-            "job": job["job"],
-            "code": "out_of_memory",
-            "message": f"The worker ran out of memory: {error}.",
-            "remedy": 'Lower worker.tile_px, or set worker.device = "cpu".',
-        }
-    except Exception as error:  # noqa: BLE001 - the process edge: told to the parent, which counts it
-        traceback.print_exc(file=sys.stderr)
-        return {
-            "kind": "failed",
-            "job": job["job"],
-            "code": "worker_exception",
-            "message": f"The worker raised {type(error).__name__}: {error}.",
-            "remedy": "The traceback is in the daemon's log; 'semdaemon requeue' tries the frame again.",
-        }
-    return {
-        "kind": "done",
-        "job": job["job"],
-        "regions": regions,
-        "levels": levels,
-        "seconds": round(time.monotonic() - started, 4),
-    }
-
-
-def _refocus(
-    job: dict[str, Any],
-    focus_blob: bytes,
-    engine: Engine,
-    card: WeightsCard,
-    refocus: Any,
-    attached: Attached,
-) -> tuple[list[dict[str, object]], list[float]]:
-    from semdaemon.focus.map import FocusMap
-    from semdaemon.refocus.discriminative import refocus_frame
-    from semdaemon.worker.shared import Layout
-
-    layout = Layout((job["shape"][0], job["shape"][1]), job["dtype"])
-    frame, refocused, mask = layout.arrays(attached.open(job["memory"]))
-    chosen = refocus.model_copy(update={"everywhere": True}) if job.get("everywhere") else refocus
-    result = refocus_frame(
-        frame, FocusMap.from_bytes(focus_blob), engine, chosen, sigma_max_px=card.sigma_max_px
-    )
-    refocused[...] = result.pixels
-    mask[...] = result.mask
-    return [report.as_dict() for report in result.regions], list(result.levels)
-
-
-def _said(error: SemdaemonError) -> dict[str, str]:
-    return {"code": error.code, "message": error.message, "remedy": error.remedy}
+        # From here on the frame is what this process works on; before, nothing can be its fault.
+        _send(pipe, {"kind": "begun", "job": job["job"]})
+        answer = bench.answer(job)
+        _send(pipe, answer)
+        if answer["ends"]:
+            pipe.close()
+            # Not the usual way out: torch's own clean-up would call the faulty device again, and may hang.
+            os._exit(ENDED_ITSELF)
 
 
 def _send(pipe: Connection, message: dict[str, Any]) -> None:

@@ -1,145 +1,173 @@
-"""The parent's side of the worker: starts it, gives it jobs, and replaces it when it dies or hangs."""
+"""The parent's side of the worker: starts it, gives it jobs, replaces it when it dies, hangs or is ill."""
 
 from __future__ import annotations
 
 import json
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from multiprocessing import get_context
+from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection
 from typing import Any
 
 import structlog
 
 from semdaemon.errors import FrameError, WorkerError
-from semdaemon.frame import Frame, Mask, Pixels
+from semdaemon.frame import Frame
+from semdaemon.refocus import probe
+from semdaemon.refocus.probe import ProbeResult
 from semdaemon.settings import Settings
+from semdaemon.worker.answer import WorkerAnswer
+from semdaemon.worker.blame import DEATHS, SUSPICIOUS, blame
+from semdaemon.worker.child import Child, StartRefused
+from semdaemon.worker.exchange import Exchange, Patience, Reply
+from semdaemon.worker.health import Health, Job
+from semdaemon.worker.probing import Prober
 from semdaemon.worker.process import serve
-from semdaemon.worker.shared import Block, Layout
 
-_LONGEST_BACKOFF_S = 60.0
+_PROBE_S = 60.0
 _log = structlog.get_logger("semdaemon.worker")
 
 
-@dataclass(frozen=True)
-class WorkerAnswer:
-    """A frame that came back from the worker.
-
-    Attributes
-    ----------
-    pixels, mask
-        (height, width), the frame's dtype and bool; the caller owns them.
-    regions
-        One report a region (see `semdaemon.refocus.discriminative.RegionReport`).
-    levels
-        Grey levels at 0 and 1 of the network's input.
-    weights
-        ``name``, ``sha256``, ``sigma_max_px``.
-    seconds
-        Time in the worker.
-    """
-
-    pixels: Pixels
-    mask: Mask
-    regions: list[dict[str, Any]]
-    levels: tuple[float, float]
-    weights: dict[str, Any]
-    device: str
-    seconds: float
-
-
-@dataclass
-class _Health:
-    state: str = "stopped"  # stopped, starting, ready, busy, degraded
-    restarts: int = 0
-    failures_in_a_row: int = 0
-    retry_at: float = 0.0
-    last_fault: str | None = None
-    description: dict[str, Any] = field(default_factory=dict)
-
-
 class Worker:
-    """One worker process and its supervision; used from one thread, described from any."""
+    """One worker process and its supervision.
+
+    `start` and `refocus` are for one thread; `probe`, `describe` and `stop` for any.
+    See docs/worker.md for states, probe, and who is to blame for what.
+    """
 
     def __init__(self, settings: Settings, *, target: Callable[[Connection, str], None] = serve) -> None:
         self._settings = settings.worker
-        self._json = json.dumps(
-            {
-                "worker": settings.worker.model_dump(mode="json"),
-                "refocus": settings.refocus.model_dump(mode="json"),
-            }
-        )
+        self._json = _told(settings)
         self._target = target
-        self._context = get_context("spawn")
-        self._block = Block()
-        self._process: Any = None
-        self._pipe: Connection | None = None
-        self._health = _Health()
-        self._job = 0
+        self._exchange, self._prober = Exchange(), Prober()
+        self._child: Child | None = None
+        self._silence_s: float | None = None
+        self._health = Health(self._settings.backoff_s, self._settings.max_restarts)
         self._stopping = threading.Event()
         # Held by whoever talks to the process, so that `stop` takes nothing from under a job.
         self._talking = threading.RLock()
 
+    def configure(self, settings: Settings) -> None:
+        """Work by these settings from the next job on: a process that was told others is replaced."""
+        told = _told(settings)
+        if told == self._json:
+            return
+        with self._talking:
+            self._settings, self._json, self._prober = settings.worker, told, Prober()
+            self._kill()
+            # Other settings may be the remedy: they are tried at once, whatever failed before.
+            self._health.begin_anew(self._settings.backoff_s, self._settings.max_restarts)
+
+    # -- how it is -------------------------------------------------------------------------------------
+
     def describe(self) -> dict[str, Any]:
-        """State, device, weights, restarts; for status, page and metrics."""
-        health = self._health
-        return {
-            "state": health.state,
-            "restarts": health.restarts,
-            "last_fault": health.last_fault,
-            **health.description,
-        }
+        """State, job, probe, device, weights, restarts; for status, page and metrics."""
+        return self._health.as_dict()
 
     @property
     def available(self) -> bool:
-        """False while it is degraded and the time to try again has not come."""
-        return self._health.state != "degraded" or time.monotonic() >= self._health.retry_at
+        """False while the pause after a failure lasts."""
+        return not self._health.pausing
+
+    @property
+    def degraded(self) -> bool:
+        """True from failing too often until it is known to work again."""
+        return self._health.degraded
+
+    def wait_available(self) -> None:
+        """Until the pause after a failure is over, or the worker is being stopped."""
+        while self._health.pausing and not self._stopping.wait(0.05):
+            pass
+
+    def probe(self, timeout_s: float = _PROBE_S) -> bool:
+        """False where an idle worker was asked for the test picture just now and got it wrong.
+
+        Costs some milliseconds; for systemd's watchdog.
+        One that is busy is left alone: its progress is watched anyway.
+        One that is not up (not needed yet, or pausing after a failure: see `describe`) cannot be asked.
+        One that fails is killed, and comes back by itself.
+        """
+        if not self._talking.acquire(blocking=False):
+            return True
+        try:
+            if self._child is None:
+                return True
+            result = self._probe(timeout_s)
+            if result.passed:
+                self._health.recovered()
+            elif not self._stopping.is_set():
+                self._replace(_wrong(result))
+            return result.passed
+        finally:
+            self._talking.release()
+
+    # -- start -----------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Start the process and wait until its network is loaded; does nothing where it runs.
+        """Start the process, wait for its network and probe it; does nothing where it runs.
 
         Raises
         ------
         WorkerError
-            What the worker says of its device and weights; ``worker_died`` or ``worker_timeout`` where it
-            does not come up; ``worker_degraded`` while the pause after a failure lasts; ``worker_stopping``.
+            What the worker says of its device and weights; ``probe_failed``; ``worker_died`` or
+            ``worker_timeout`` where it does not come up; ``worker_degraded`` while the pause after a failure
+            lasts; ``worker_stopping``.
         """
         with self._talking:
             if self._stopping.is_set():
                 raise WorkerError("worker_stopping", "The worker is being stopped.")
-            if self._process is not None and self._process.is_alive():
+            if self._child is not None and self._child.alive:
                 return
             if not self.available:
-                raise WorkerError(
-                    "worker_degraded",
-                    f"Refocusing pauses after {self._health.failures_in_a_row} worker failures in a row; "
-                    f"the last: {self._health.last_fault}.",
-                    remedy="Scores go on. 'semdaemon doctor' checks device and weights.",
-                )
+                raise self._pause()
             try:
-                self._spawn()
+                self._start()
+            except StartRefused as refused:
+                self._replace(refused.error, lasting=refused.lasting)
+                raise refused.error from None
             except WorkerError as error:
-                self._kill()
-                self._failed(str(error))
+                self._replace(error)
                 raise
 
-    def _spawn(self) -> None:
-        self._health.state = "starting"
-        ours, theirs = self._context.Pipe()
-        self._process = self._context.Process(
-            target=self._target, args=(theirs, self._json), name="semdaemon-worker", daemon=True
+    def _start(self) -> None:
+        self._kill()
+        self._health.phase = "starting"
+        deadline = time.monotonic() + self._settings.start_timeout_s
+        self._child = Child(self._target, self._json, self._stopping)
+        known = self._child.ready(self._settings.start_timeout_s)
+        self._prober.stored_is(known["probe"])
+        self._silence_s = self._settings.silence_s if known["reports_progress"] else None
+        self._health.description = {key: known[key] for key in ("pid", "device", "weights")}
+        result = self._probe(max(1.0, deadline - time.monotonic()))
+        if not result.passed:
+            raise _wrong(result)
+        self._health.started()
+        _log.info("worker ready", probe=result.as_dict(), **self._health.description)
+
+    def _pause(self) -> WorkerError:
+        health = self._health
+        return WorkerError(
+            "worker_degraded",
+            f"Refocusing pauses after {health.failures_in_a_row} worker failures in a row; "
+            f"the last: {health.last_fault}.",
+            remedy="Scores go on. 'semdaemon doctor' checks device and weights.",
         )
-        self._process.start()
-        theirs.close()
-        self._pipe = ours
-        message = self._receive(self._settings.start_timeout_s, "load its network")
-        if message["kind"] != "ready":
-            raise WorkerError(message["code"], message["message"], remedy=message["remedy"])
-        self._health.description = {key: message[key] for key in ("pid", "device", "weights")}
-        self._health.state = "ready"
-        _log.info("worker ready", **self._health.description)
+
+    # -- the probe -------------------------------------------------------------------------------------
+
+    def _probe(self, timeout_s: float) -> ProbeResult:
+        frame, focus = probe.picture()
+        phase, self._health.phase = self._health.phase, "busy"
+        try:
+            patience = Patience(timeout_s)
+            result = self._prober.judge(self._job(frame, focus.to_bytes(), {"probe": True}, patience))
+        except (WorkerError, FrameError) as error:
+            result = ProbeResult(False, why=error.message)
+        self._health.phase = phase
+        self._health.probed(result)
+        return result
+
+    # -- jobs ------------------------------------------------------------------------------------------
 
     def refocus(self, frame: Frame, focus_blob: bytes, *, everywhere: bool = False) -> WorkerAnswer:
         """Refocus one frame; blocks until it is done.
@@ -147,114 +175,138 @@ class Worker:
         Raises
         ------
         FrameError
-            The worker lives and says what is wrong with this frame.
+            The worker is well, and says what is wrong with this frame.
         WorkerError
-            ``worker_died``, ``worker_timeout``, ``worker_degraded``, ``worker_stopping``,
-            or a start that failed.
+            One of `semdaemon.worker.blame.DEATHS`: the process was lost over this frame.
+            ``worker_gone``, ``worker_sick``, ``worker_degraded``, ``worker_stopping`` or a start that
+            failed: no fault of this frame.
         """
         with self._talking:
-            return self._refocus(frame, focus_blob, everywhere)
+            self.start()
+            self._health.phase, self._health.job = "busy", Job(frame.id, time.monotonic())
+            patience = Patience(self._settings.timeout_s, self._silence_s)
+            try:
+                reply = self._job(frame, focus_blob, {"everywhere": everywhere}, patience)
+                if reply.failed:
+                    raise self._fault_of(reply.said, frame)
+            except WorkerError as error:
+                self._lost(error)
+                raise
+            except FrameError:
+                self._health.served()
+                raise
+            self._health.served()
+            if reply.said["ends"]:
+                # It served this frame after a fault that may stay; the next frame gets a fresh process.
+                self._kill()
+                self._health.phase = "stopped"
+            return self._answer(reply)
 
-    def _refocus(self, frame: Frame, focus_blob: bytes, everywhere: bool) -> WorkerAnswer:
-        self.start()
-        layout = Layout(frame.shape, frame.pixels.dtype.name)
-        memory = self._block.fit(layout)
-        pixels, refocused, mask = layout.arrays(memory)
-        pixels[...] = frame.pixels
-        self._health.state = "busy"
-        answer = self._ask(
-            {"memory": memory.name, "shape": frame.shape, "dtype": layout.dtype, "everywhere": everywhere},
-            focus_blob,
-        )
-        self._health.state = "ready"
-        self._health.failures_in_a_row = 0
-        if answer["kind"] == "failed":
-            raise FrameError(
-                answer["code"], f"{answer['message']} (frame {frame.id})", remedy=answer["remedy"]
-            )
-        pixels_back, mask_back = refocused.copy(), mask.copy()
+    def _job(self, frame: Frame, focus_blob: bytes, asked: Mapping[str, Any], patience: Patience) -> Reply:
+        if self._child is None:
+            raise WorkerError("worker_gone", "The worker process is gone.")
+        return self._exchange.job(self._child, frame, focus_blob, asked, patience=patience, told=self._hear)
+
+    def _answer(self, reply: Reply) -> WorkerAnswer:
         # Nobody changes them any more, so the publisher need not copy them again.
-        pixels_back.flags.writeable = mask_back.flags.writeable = False
+        reply.pixels.flags.writeable = reply.mask.flags.writeable = False
+        said = reply.said
         return WorkerAnswer(
-            pixels=pixels_back,
-            mask=mask_back,
-            regions=answer["regions"],
-            levels=(answer["levels"][0], answer["levels"][1]),
+            pixels=reply.pixels,
+            mask=reply.mask,
+            regions=said["regions"],
+            levels=(said["levels"][0], said["levels"][1]),
             weights=self._health.description["weights"],
-            device=self._health.description["device"],
-            seconds=answer["seconds"],
+            device=said["rung"]["device"],
+            seconds=said["seconds"],
+            rung=said["rung"],
         )
+
+    def _hear(self, message: Mapping[str, Any]) -> None:
+        job = self._health.job
+        if message["kind"] == "progress" and job is not None:
+            job.tiles_done, job.tiles_total = message["tiles_done"], message["tiles_total"]
+        elif message["kind"] == "step":
+            frame = None if job is None else job.frame_id
+            _log.warning("out of memory", frame=frame, rung=message["rung"], fault=message["why"])
+
+    # -- faults ----------------------------------------------------------------------------------------
+
+    def _fault_of(self, answer: Mapping[str, Any], frame: Frame) -> FrameError | WorkerError:
+        """What a job that failed means, after asking the probe where that can tell."""
+        code, remedy = answer["code"], answer["remedy"]
+        message = f"{answer['message']} (frame {frame.id})"
+        if code in DEATHS:
+            return WorkerError(code, message, remedy=remedy)
+        if answer["ends"]:
+            # Out of memory, it says, and that it cannot be trusted any more: no probe can ask it.
+            return WorkerError("accelerator_fault", message, remedy=remedy)
+        passed = None
+        if code in SUSPICIOUS:
+            result = self._probe(_PROBE_S)
+            passed = result.passed
+            _log.info("probe after a fault", frame=frame.id, code=code, **result.as_dict())
+        if blame(code, passed) == "worker":
+            why = self._health.probe.why if self._health.probe is not None else ""
+            return WorkerError(
+                "worker_sick",
+                f"{message}; and the test picture fails too: {why}",
+                remedy="It is started again; nothing counts against the frame. 'semdaemon doctor' checks it.",
+            )
+        return FrameError(code, message, remedy=remedy)
+
+    def _lost(self, error: WorkerError) -> None:
+        if self._stopping.is_set():
+            self._kill()
+            raise WorkerError("worker_stopping", "The worker is being stopped.") from error
+        if error.code == "worker_gone":
+            # Killed while it was idle: nothing to learn from that, and no reason to pause.
+            self._kill()
+            self._health.gone(error.message)
+            _log.warning("worker gone", fault=error.message)
+            return
+        self._replace(error)
+
+    def _replace(self, error: WorkerError, *, lasting: bool = False) -> None:
+        """Kill the process; the next start comes after a pause."""
+        self._kill()
+        if self._stopping.is_set():
+            return
+        pause_s = self._health.failed(error.code, str(error), lasting=lasting)
+        _log.warning(
+            "worker failed",
+            fault=str(error),
+            code=error.code,
+            in_a_row=self._health.failures_in_a_row,
+            state=self._health.state,
+            retry_in_s=pause_s,
+        )
+
+    # -- end -------------------------------------------------------------------------------------------
 
     def stop(self) -> None:
         """End the process; a job in flight is given up within a fraction of a second."""
         self._stopping.set()
         with self._talking:
             self._kill()
-            self._block.close()
-            self._health.state = "stopped"
-
-    def _ask(self, job: dict[str, Any], focus_blob: bytes) -> dict[str, Any]:
-        self._job += 1
-        pipe = self._pipe
-        if pipe is None:
-            raise WorkerError("worker_died", "The worker process is gone.")
-        try:
-            pipe.send_bytes(json.dumps({"job": self._job, **job}).encode())
-            pipe.send_bytes(focus_blob)
-            return self._receive(self._settings.timeout_s, "refocus a frame")
-        except (WorkerError, OSError) as error:
-            self._kill()
-            if self._stopping.is_set():
-                raise WorkerError("worker_stopping", "The worker is being stopped.") from error
-            self._failed(str(error))
-            if isinstance(error, WorkerError):
-                raise
-            raise WorkerError("worker_died", f"The worker process is gone: {error}.") from error
-
-    def _receive(self, timeout_s: float, doing: str) -> dict[str, Any]:
-        pipe = self._pipe
-        if pipe is None:
-            raise WorkerError("worker_died", "The worker process is gone.")
-        deadline = time.monotonic() + timeout_s
-        while not pipe.poll(0.2):
-            if self._stopping.is_set():
-                raise WorkerError("worker_stopping", "The worker is being stopped.")
-            if time.monotonic() > deadline:
-                raise WorkerError(
-                    "worker_timeout",
-                    f"The worker took longer than {timeout_s:g} s to {doing} and is killed.",
-                    remedy="Raise worker.timeout_s for large frames, or lower worker.tile_px.",
-                )
-            # A dead process closes its end, and poll() then returns; this is for one that never opened it.
-            if not self._process.is_alive() and not pipe.poll(0):
-                break
-        try:
-            message = json.loads(pipe.recv_bytes())
-        except (EOFError, OSError) as error:
-            self._process.join(1.0)
-            raise WorkerError(
-                "worker_died",
-                f"The worker process ended (exit code {self._process.exitcode}) before it could {doing}.",
-                remedy="It is started again; a frame that kills it twice is set aside.",
-            ) from error
-        return dict(message)
-
-    def _failed(self, fault: str) -> None:
-        health = self._health
-        health.last_fault = fault
-        health.restarts += 1
-        health.failures_in_a_row += 1
-        pause_s = min(_LONGEST_BACKOFF_S, self._settings.backoff_s * 2 ** (health.failures_in_a_row - 1))
-        too_often = health.failures_in_a_row > self._settings.max_restarts
-        health.state = "degraded"
-        health.retry_at = time.monotonic() + (_LONGEST_BACKOFF_S if too_often else pause_s)
-        _log.warning("worker failed", fault=fault, in_a_row=health.failures_in_a_row, retry_in_s=pause_s)
+            self._exchange.close()
+            self._health.phase, self._health.job = "stopped", None
 
     def _kill(self) -> None:
-        process, self._process = self._process, None
-        pipe, self._pipe = self._pipe, None
-        if pipe is not None:
-            pipe.close()
-        if process is not None:
-            process.kill()
-            process.join(5.0)
+        child, self._child = self._child, None
+        if child is not None:
+            child.kill()
+
+
+def _wrong(result: ProbeResult) -> WorkerError:
+    return WorkerError(
+        "probe_failed",
+        f"The worker does not refocus the test picture as it should: {result.why}.",
+        remedy="'semdaemon doctor' checks device and weights; worker.device = \"cpu\" avoids the first.",
+    )
+
+
+def _told(settings: Settings) -> str:
+    """What the process is told of the settings."""
+    sections = {"worker": settings.worker, "refocus": settings.refocus}
+    return json.dumps({name: section.model_dump(mode="json") for name, section in sections.items()})

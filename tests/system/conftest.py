@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 import pytest
 
@@ -38,15 +39,26 @@ class RunningDaemon:
             "page": {"port": 0},
             "worker": {"device": "cpu", "threads": 1},
         }
-        merged = {
+        self.sections = {
             name: {**defaults.get(name, {}), **sections.get(name, {})} for name in {*defaults, *sections}
         }
-        lines = []
-        for name, values in merged.items():
-            lines += [f"[{name}]", *(f"{key} = {toml_value(value)}" for key, value in values.items())]
-        self.config.write_text("\n".join(lines), encoding="utf-8")
+        self.write_settings()
+        self.environment: dict[str, str] = {}
         self.process: subprocess.Popen[bytes] | None = None
         self.addresses: dict[str, str] = {}
+
+    def write_settings(self, **changed: dict[str, Any]) -> None:
+        """The settings file anew, with these keys changed."""
+        for name, values in changed.items():
+            self.sections[name] = {**self.sections.get(name, {}), **values}
+        lines = []
+        for name, values in self.sections.items():
+            lines += [f"[{name}]", *(f"{key} = {toml_value(value)}" for key, value in values.items())]
+        self.config.write_text("\n".join(lines), encoding="utf-8")
+
+    def status(self) -> dict[str, Any]:
+        """What its page says of every part."""
+        return dict(httpx.get(self.addresses["page"] + "api/status", timeout=10).json())
 
     def start(self) -> RunningDaemon:
         offset = self.log.stat().st_size if self.log.exists() else 0
@@ -55,7 +67,7 @@ class RunningDaemon:
                 [sys.executable, "-m", "semdaemon", "run", "-c", str(self.config)],
                 stdout=log,
                 stderr=log,
-                env={**os.environ, "OMP_NUM_THREADS": "1"},
+                env={**os.environ, "OMP_NUM_THREADS": "1", **self.environment},
             )
         self.addresses = self._ready(offset)
         return self
@@ -117,8 +129,11 @@ def daemon(tmp_path: Path) -> Iterator[Callable[..., RunningDaemon]]:
     """``daemon(folder, section={key: value})`` starts one; it is stopped at the end of the test."""
     started: list[RunningDaemon] = []
 
-    def start(folder: Path, /, **sections: dict[str, Any]) -> RunningDaemon:
+    def start(
+        folder: Path, /, *, environment: dict[str, str] | None = None, **sections: dict[str, Any]
+    ) -> RunningDaemon:
         made = RunningDaemon(folder, tmp_path / f"daemon{len(started)}", sections)
+        made.environment = environment or {}
         started.append(made)
         return made.start()
 

@@ -42,7 +42,7 @@ def test_help_lists_every_command_and_says_what_is_not_yet() -> None:
 
 
 def test_a_command_that_is_not_yet_built_says_so_with_exit_2() -> None:
-    done = semdaemon("keys", "--out", "x")
+    done = semdaemon("bench", "--out", "x")
     assert done.returncode == 2
     assert "not built yet" in done.stderr
 

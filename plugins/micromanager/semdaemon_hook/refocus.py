@@ -10,12 +10,14 @@ import uuid
 import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 import zmq
 from zmq.utils import garbage
 
+from semdaemon_hook.keys import PathText, curve_keys
 from semdaemon_hook.message import NotServedError, message
 
 ENDPOINT = "tcp://127.0.0.1:5572"
@@ -64,10 +66,16 @@ class Refocus:
     ----------
     endpoint
         The daemon's setting ``pushed.endpoint``.
+    server_key, key
+        For a daemon on another machine that asks for keys (CURVE): the path of its ``server.key``, and of
+        our own ``NAME.key_secret``, which ``semdaemon keys client NAME`` makes.
     """
 
-    def __init__(self, endpoint: str = ENDPOINT) -> None:
+    def __init__(
+        self, endpoint: str = ENDPOINT, *, server_key: PathText | None = None, key: PathText | None = None
+    ) -> None:
         self.endpoint = endpoint
+        self._keys = None if server_key is None and key is None else (server_key, key)
         self.counts = Counts()
         self._line: _Line | None = None
         self._quietly(self._connected)
@@ -116,7 +124,14 @@ class Refocus:
         self.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (Refocus, (self.endpoint,))
+        server_key, key = self._keys or (None, None)
+        return (partial(Refocus, self.endpoint, server_key=server_key, key=key), ())
+
+    @property
+    def name(self) -> str:
+        """What the daemon knows this hook's frames by: the ``dataset`` of their run."""
+        line = self._line
+        return "" if line is None else line.name
 
     # -- within --------------------------------------------------------------------------------------------
 
@@ -140,7 +155,7 @@ class Refocus:
             if line is not None:
                 line.abandon()
                 self.counts = Counts()
-            line = self._line = _Line(self.endpoint)
+            line = self._line = _Line(self.endpoint, curve_keys(*self._keys) if self._keys else None)
         return line
 
     def _quietly(self, work: Callable[[], object]) -> None:
@@ -160,7 +175,7 @@ class _Line:
 
     _abandoned: list[_Line] = []  # noqa: RUF012 - of all hooks, see `abandon`
 
-    def __init__(self, endpoint: str) -> None:
+    def __init__(self, endpoint: str, curve: tuple[bytes, bytes, bytes] | None) -> None:
         self.pid = os.getpid()
         self.name = uuid.uuid4().hex[:12]
         self._lock = threading.Lock()
@@ -173,6 +188,8 @@ class _Line:
             (zmq.RECONNECT_IVL_MAX, 2000),
         ):
             self._socket.setsockopt(option, value)
+        if curve is not None:
+            self._socket.curve_serverkey, self._socket.curve_publickey, self._socket.curve_secretkey = curve
         _at_exit.add(self)
         self._socket.connect(endpoint)
 

@@ -269,3 +269,31 @@ def test_the_scripts_end_never_waits_and_never_crashes(daemon: Daemon) -> None:
             assert process.stdout is not None
             assert process.stdout.readline().strip() == b"done"
             assert process.wait(5.0) == 0
+
+
+def test_with_keys_it_is_heard_and_pickled_with_them_and_a_missing_key_is_not_felt(
+    tmp_path: Any, hook: Callable[..., Refocus]
+) -> None:
+    from zmq.auth import create_certificates, load_certificate
+
+    server_public, server_secret = create_certificates(tmp_path, "server")
+    _, secret = create_certificates(tmp_path, "scope")
+    listening = Daemon.__new__(Daemon)
+    listening.context = zmq.Context()
+    listening.socket = listening.context.socket(zmq.PULL)
+    listening.socket.curve_server = True
+    listening.socket.curve_secretkey = load_certificate(server_secret)[1]
+    port = listening.socket.bind_to_random_port("tcp://127.0.0.1")
+    endpoint = f"tcp://127.0.0.1:{port}"
+    try:
+        refocus = Refocus(endpoint, server_key=server_public, key=secret)
+        connected(refocus, listening)
+        again = pickle.loads(pickle.dumps(refocus))
+        refocus.close(0)
+        connected(again, listening).close(0)
+    finally:
+        listening.close()
+    wrong = Refocus(endpoint, server_key=server_public, key=tmp_path / "no.key_secret")
+    wrong.push(IMAGE)
+    assert wrong.counts.failed >= 1
+    assert Refocus(endpoint, key=secret).counts.failed == 1

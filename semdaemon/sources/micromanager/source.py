@@ -17,6 +17,7 @@ from semdaemon.sources.source import Deliver, SourceHealth
 from semdaemon.sources.spool import Spool
 
 _REMEMBERED = 64
+_WAITING = ("starting", "not_running")
 _SAID = {
     "starting": "connecting to Micro-Manager",
     "idle": "connected; live mode is off",
@@ -63,6 +64,7 @@ class MicroManagerSource:
             name=self.name,
             ok=state.state in WELL and not tally["fault"] and not self._last_refusal,
             detail="; ".join(words for words in said if words),
+            waiting=state.state in _WAITING and not tally["fault"] and not self._last_refusal,
             watching="polling" if state.state in WELL else "nothing",
             counters={
                 "taken": tally["taken"],

@@ -9,6 +9,12 @@ import pytest
 pytest.importorskip("fcntl", reason="the browser is driven through a POSIX pipe")
 from chromium import Chromium, find_chromium
 
+from semdaemon.page.access import Token
+from semdaemon.page.app import create_app
+from semdaemon.page.pictures import Pictures
+from semdaemon.page.server import PageServer
+from semdaemon.settings import Limits
+
 
 @pytest.fixture(scope="module")
 def shared_browser() -> Iterator[Chromium]:
@@ -202,3 +208,25 @@ def test_an_empty_journal_and_a_vanished_daemon_are_said(world, page, browser):
     assert "No frame yet" in _text(browser, "#empty")
     page.stop()
     browser.until("document.querySelector('#link').innerText.startsWith('no answer')")
+
+
+def test_a_page_with_a_token_asks_for_it_once(world, browser):
+    world.score(world.add("a.tif"))
+    app = create_app(
+        journal=world.journal,
+        pictures=Pictures(world.journal, Limits(), 2**24).get,
+        status=world.status,
+        metrics=lambda: b"",
+        changed=world.changes,
+        token=Token("correct-horse-battery-staple"),
+    )
+    with PageServer(app, port=0) as server:
+        browser.open(f"{server.url}?still")
+        browser.evaluate("document.querySelector('[name=token]').value = 'correct-horse-battery-staple'")
+        browser.errors.clear()  # the 401 itself
+        browser.evaluate("document.querySelector('#login').requestSubmit()")
+        browser.until("location.search === '' && document.querySelector('#about h3')?.innerText === 'a.tif'")
+        browser.open(f"{server.url}?still")
+        browser.until(LOADED)
+        assert browser.errors == []
+        browser.open("about:blank")

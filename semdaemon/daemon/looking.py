@@ -1,0 +1,88 @@
+"""What the watchdog is shown: the state of both working threads, taken from the parts."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from semdaemon.daemon.parts import Parts
+from semdaemon.daemon.threads import WorkingThread
+from semdaemon.daemon.watchdog import Half
+
+SCORE, REFOCUS = "score", "refocus"
+WORKER_EXCUSED = ("degraded", "restarting", "starting")
+_NO_ROOM_BYTES = 16 * 2**20
+# What a thread says that cannot write its journal: no restart makes room on a disk.
+_JOURNAL_CODES = ("journal_write", "journal_unwritable")
+
+
+def halves(parts: Parts, threads: Sequence[WorkingThread]) -> list[Half]:
+    """Both halves of the journey, as far as there are threads for them."""
+    return [_half(parts, thread) for thread in threads]
+
+
+def ended(parts: Parts, threads: Sequence[WorkingThread]) -> list[str]:
+    """Threads that should run and do not, in words."""
+    gone = [f"thread {thread.name} has ended" for thread in threads if not thread.alive]
+    if parts.publisher is not None and not parts.publisher.alive:
+        gone.append("the publisher's thread has ended")
+    return gone
+
+
+def space(parts: Parts) -> dict[str, Any]:
+    """Room left where the daemon writes."""
+    settings = parts.live.newest.settings
+    places = {"state": settings.daemon.state_dir, "output": settings.output.folder}
+    return {
+        name: {"folder": str(folder), "free_bytes": _free_bytes(folder)} for name, folder in places.items()
+    }
+
+
+def _half(parts: Parts, thread: WorkingThread) -> Half:
+    settings = parts.live.newest.settings
+    patience_s = settings.daemon.stall_s
+    if thread.name == REFOCUS:
+        patience_s += settings.worker.timeout_s + settings.worker.start_timeout_s
+    return Half(
+        name=thread.name,
+        still_for_s=thread.still_for_s,
+        advances=thread.advances,
+        waiting=_waiting(parts, thread.name),
+        patience_s=patience_s,
+        excuse=_excuse(parts, thread),
+    )
+
+
+def _waiting(parts: Parts, name: str) -> bool:
+    if name == REFOCUS:
+        return parts.journal.counts()["scored"] > 0
+    due_at = parts.journal.next_check_at()
+    return due_at is not None and due_at <= time.time()
+
+
+def _excuse(parts: Parts, thread: WorkingThread) -> str:
+    if thread.failing in _JOURNAL_CODES or parts.journal.fault:
+        return "the journal cannot be written"
+    free = _free_bytes(parts.live.newest.settings.daemon.state_dir)
+    if free is not None and free < _NO_ROOM_BYTES:
+        return "the state folder's disk is full"
+    gone = [root.detail for source in parts.sources for root in source.health().roots if not root.ok]
+    if gone:
+        return gone[0]
+    if thread.name != REFOCUS or parts.worker is None:
+        return ""
+    if parts.pipeline.output_fault:
+        return parts.pipeline.output_fault
+    state = str(parts.worker.describe()["state"])
+    return f"the worker is {state}" if state in WORKER_EXCUSED else ""
+
+
+def _free_bytes(folder: Path) -> int | None:
+    there = next((path for path in (folder, *folder.parents) if path.exists()), None)
+    try:
+        return None if there is None else shutil.disk_usage(there).free
+    except OSError:
+        return None

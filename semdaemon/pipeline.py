@@ -26,7 +26,7 @@ from semdaemon.inforce import Live
 from semdaemon.journal import Journal, Row
 from semdaemon.metrics import Metrics
 from semdaemon.outbound import Outbound
-from semdaemon.outputs import Outputs
+from semdaemon.outputs import Outputs, Saved
 from semdaemon.provenance import provenance_of
 from semdaemon.recent import RecentFrames
 from semdaemon.settings import Settings
@@ -275,7 +275,7 @@ class Pipeline:
             return
         provenance = provenance_of(frame, focus, answer, self.settings)
         try:
-            written = self._save(row, frame, focus, answer, provenance)
+            saved = self._save(row, frame, focus, answer, provenance)
         except OSError as error:
             self._output_refused(row, error)
             return
@@ -288,7 +288,9 @@ class Pipeline:
             self.metrics.stepped_down.labels(answer.rung["name"]).inc()
         self.journal.refocused(row.key, written, {**summary, **stepped_down})
         self.metrics.frames["refocused"].inc()
-        self.outbound.refocused(frame, answer, provenance, written, redelivered=interrupted)
+        # An output that was there is one that was told: by a journal that is gone, perhaps.
+        sent_before = interrupted or saved.replaced
+        self.outbound.refocused(frame, answer, provenance, saved.path, redelivered=sent_before)
         self.journal.finish(row.key, "published", "refocused")
         self._jobs.forget(row.key)
         facts = {"output": str(written), "seconds": answer.seconds, **stepped_down}
@@ -314,7 +316,7 @@ class Pipeline:
 
     def _save(
         self, row: Row, frame: Frame, focus: FocusMap, answer: WorkerAnswer, provenance: dict[str, Any]
-    ) -> Path:
+    ) -> Saved:
         with self.metrics.stage_seconds.labels("save").time():
             return self.outputs.save(
                 self.settings.output,

@@ -96,7 +96,7 @@ class Outputs:
         self._require_mounted(settings.folder)
         for _ in range(_MOST_CLAIMS):
             path = claim_output_path(settings.folder, relative, frame.page, frame.uri)
-            replaced = path.exists()
+            replaced = os.path.lexists(path)
             try:
                 write_refocused(
                     path,

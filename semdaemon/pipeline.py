@@ -286,14 +286,14 @@ class Pipeline:
         stepped_down = {"rung": dict(answer.rung)} if answer.stepped_down else {}
         if stepped_down:
             self.metrics.stepped_down.labels(answer.rung["name"]).inc()
-        self.journal.refocused(row.key, written, {**summary, **stepped_down})
+        self.journal.refocused(row.key, saved.path, {**summary, **stepped_down})
         self.metrics.frames["refocused"].inc()
         # An output that was there is one that was told: by a journal that is gone, perhaps.
         sent_before = interrupted or saved.replaced
         self.outbound.refocused(frame, answer, provenance, saved.path, redelivered=sent_before)
         self.journal.finish(row.key, "published", "refocused")
         self._jobs.forget(row.key)
-        facts = {"output": str(written), "seconds": answer.seconds, **stepped_down}
+        facts = {"output": str(saved.path), "seconds": answer.seconds, **stepped_down}
         self._ended(row, "published", "refocused", frame=frame, **facts)
 
     def _rejected(self, row: Row, frame: Frame, answer: WorkerAnswer) -> None:

@@ -88,9 +88,7 @@ class Pipeline:
         if not self.journal.ready():
             return False
         self._looks.take_up()
-        if jump_s := self._clock.jump_s():
-            _log.warning("the clock was set", by_s=round(jump_s, 1))
-            self.journal.shift_waits(jump_s)
+        self._clock_was_set()
         row = self.journal.next_to_settle()
         if row is None:
             return False
@@ -99,6 +97,13 @@ class Pipeline:
         except Exception as error:
             self._looks.note(row, error)
             raise
+
+    def _clock_was_set(self) -> bool:
+        jump_s = self._clock.jump_s()
+        if jump_s:
+            _log.warning("the clock was set", by_s=round(jump_s, 1))
+            self.journal.shift_waits(jump_s)
+        return bool(jump_s)
 
     def look_due_at(self) -> float | None:
         """When the next look is due, seconds since 1970; None where that is not known."""
@@ -110,6 +115,8 @@ class Pipeline:
             with self.metrics.stage_seconds.labels("settle").time():
                 found = self._reader(row).settle(row, time.time(), partial(self._begun, row))
         except FrameError as error:
+            if self._clock_was_set():  # while it was looked at: its patience was measured by two clocks
+                return True
             self._unreadable(row, error)
             return True
         if isinstance(found, NotYet):
@@ -175,6 +182,7 @@ class Pipeline:
             "median_sigma_px": focus.median_sigma_px(),
             "vendor": frame.vendor,
             "warnings": list(frame.warnings),
+            "artefacts": [artefact.as_json() for artefact in focus.artefacts],
         }
         if wanted:
             self.recent.keep(row.key, frame)

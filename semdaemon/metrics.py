@@ -21,7 +21,8 @@ class Metrics:
     media_type = CONTENT_TYPE_LATEST
 
     def __init__(self) -> None:
-        disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each counter, which nothing here asks for
+        # A second series for each counter, which nothing here asks for.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         self.frames = {
             stage: Counter(f"semdaemon_frames_{stage}", f"Frames {meaning}.", registry=self.registry)

@@ -40,19 +40,10 @@ os._exit(0)
 @pytest.mark.skipif(sys.platform != "linux" or shutil.which("strace") is None, reason="needs strace")
 def test_final_states_and_attempts_are_on_the_disk_before_they_return(tmp_path: Path) -> None:
     log = tmp_path / "calls"
-    command = [
-        "strace",
-        "-f",
-        "-y",
-        "-o",
-        str(log),
-        "-e",
-        "trace=fsync,fdatasync,write",
-        sys.executable,
-        "-c",
-    ]
+    strace = ["strace", "-f", "-y", "-o", str(log), "-e", "trace=fsync,fdatasync,write"]
     done = subprocess.run(
-        [*command, _STEPS, str(tmp_path / "state")], capture_output=True, text=True, check=False,
+        [*strace, sys.executable, "-c", _STEPS, str(tmp_path / "state")],
+        capture_output=True, text=True, check=False,
         cwd=Path(__file__).parents[3],
     )  # fmt: skip
     if "ptrace" in done.stderr or not log.exists():

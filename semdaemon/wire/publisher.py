@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from semdaemon.errors import SemdaemonError
 from semdaemon.settings import Publish
-from semdaemon.wire.control import Desk, answer, envelope
+from semdaemon.wire.control import Desk, Finished, answer, envelope
 from semdaemon.wire.flight import Flight
 from semdaemon.wire.gate import Gate
 from semdaemon.wire.headers import EVENTS, SCHEMA
@@ -68,6 +68,8 @@ class Publisher:
     status
         Called in the publisher's thread for ``status`` messages and requests: must be quick.
         What it raises is logged and reported in its place.
+    finished
+        The journal, for request ``frames``; called in the publisher's thread too.
     """
 
     def __init__(
@@ -76,13 +78,14 @@ class Publisher:
         instrument: str = "sem",
         *,
         status: Callable[[], Mapping[str, Any]] | None = None,
+        finished: Finished | None = None,
     ) -> None:
         self.epoch = str(uuid.uuid4())
         self.instrument = instrument
         self.endpoint = ""
         self.control_endpoint = ""
         self._settings = settings
-        self._status = status or dict
+        self._status, self._finished_frames = status or dict, finished
         self._outbox = Outbox(settings.queue_bytes)
         self._flight = Flight(settings.queue_bytes)
         self._store = ReplayStore(settings.replay_bytes)
@@ -281,7 +284,15 @@ class Publisher:
             "instrument": self.instrument,
             "interval_s": self._settings.heartbeat_s,
             "sequences": others,
+            "journal_position": self._journal_position(),
         }
+
+    def _journal_position(self) -> int | None:
+        try:
+            return None if self._finished_frames is None else self._finished_frames.position()
+        except Exception as error:  # noqa: BLE001 - another part's failure must not silence the wire
+            log.debug("The journal's position is not known: %s", error)
+            return None
 
     def _told(self) -> dict[str, Any]:
         try:
@@ -326,7 +337,9 @@ class Publisher:
     def _read_requests(self) -> None:
         if self._router is None:
             return
-        desk = Desk(self.instrument, self.epoch, self._sequences, self._store, self._told)
+        desk = Desk(
+            self.instrument, self.epoch, self._sequences, self._store, self._told, self._finished_frames
+        )
         # For a moment, not for as many as wait: whoever floods this socket delays no message by more.
         end = time.monotonic() + TURN_S
         while time.monotonic() < end:
@@ -339,6 +352,10 @@ class Publisher:
                 self._router.send_multipart([*address, *answer(request, desk)], zmq.NOBLOCK, copy=False)
             except zmq.ZMQError as error:  # the peer went, or does not read its answers
                 log.debug("An answer could not be sent: %s", error)
+
+    def _desk(self) -> Desk:
+        told, finished = self._told, self._finished_frames
+        return Desk(self.instrument, self.epoch, self._sequences, self._store, told, finished)
 
     def _ring(self) -> None:
         if self._thread is None:

@@ -109,7 +109,8 @@ class Daemon:
 
     def _start_telling(self, parts: Parts) -> None:
         if parts.publisher is not None:
-            parts.publisher.start()
+            publisher = parts.publisher.start()
+            self.metrics.follow_wire(lambda: publisher.counters)
             self._takedown.add("publisher", parts.publisher.close)
         if parts.page is not None:
             parts.page.start()

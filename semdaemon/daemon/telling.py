@@ -54,9 +54,6 @@ def exposition(metrics: Metrics, parts: Parts) -> bytes:
     if parts.worker is not None:
         metrics.worker_restarts.set(parts.worker.describe()["restarts"])
         metrics.worker_available.set(float(parts.worker.available))
-    if parts.publisher is not None:
-        counters = parts.publisher.counters
-        metrics.messages_dropped.set(sum(counters["shed"].values()) + sum(counters["withheld"].values()))
     return metrics.exposition()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Generator, Iterator, Sequence
@@ -12,7 +13,7 @@ import zmq
 import zmq.asyncio
 
 from semdaemon.errors import SemdaemonError
-from semdaemon.wire.dialogue import Ask, Command, Conversation, Parts, Receive
+from semdaemon.wire.dialogue import Ask, Command, Conversation, Parts, Pause, Receive
 from semdaemon.wire.headers import FinishedFrame
 from semdaemon.wire.keys import ClientKeys
 from semdaemon.wire.stream import Position, Told
@@ -228,10 +229,15 @@ class Subscriber(_Connected):
         try:
             command = next(dialogue)
             while True:
-                reply = self._ask(command) if isinstance(command, Ask) else self._next(command)
-                command = dialogue.send(reply)
+                command = dialogue.send(self._do(command))
         except StopIteration as end:
             return end.value  # type: ignore[no-any-return]
+
+    def _do(self, command: Command) -> Parts | None:
+        if isinstance(command, Pause):
+            time.sleep(command.seconds)
+            return None
+        return self._ask(command) if isinstance(command, Ask) else self._next(command)
 
     def _next(self, command: Receive) -> Parts | None:
         self._listen_to_heart()
@@ -291,10 +297,15 @@ class AsyncSubscriber(_Connected):
         try:
             command = next(dialogue)
             while True:
-                reply = self._ask(command) if isinstance(command, Ask) else self._next(command)
-                command = dialogue.send(await reply)
+                command = dialogue.send(await self._do(command))
         except StopIteration as end:
             return end.value  # type: ignore[no-any-return]
+
+    async def _do(self, command: Command) -> Parts | None:
+        if isinstance(command, Pause):
+            await asyncio.sleep(command.seconds)
+            return None
+        return await (self._ask(command) if isinstance(command, Ask) else self._next(command))
 
     async def _next(self, command: Receive) -> Parts | None:
         self._listen_to_heart()

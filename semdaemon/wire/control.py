@@ -26,6 +26,7 @@ from semdaemon.wire.replay import ReplayStore, Sent
 
 log = logging.getLogger(__name__)
 
+BUSY = "busy"
 REPLY_BYTES = 16 * 2**20
 REPLY_MESSAGES = 256
 MOST_FRAMES = 100
@@ -62,7 +63,7 @@ def answer(request: bytes, desk: Desk) -> list[Part]:
         asked = _parse(request)
     except SemdaemonError as error:
         return _refuse(error, None)
-    number = asked.get("id") if isinstance(asked.get("id"), str | int) else None
+    number = _id_of(asked)
     try:
         said, sent = _ANSWERS[asked["request"]](asked, desk)
     except SemdaemonError as error:
@@ -73,6 +74,21 @@ def answer(request: bytes, desk: Desk) -> list[Part]:
     head = {"schema": SCHEMA, "reply": asked["request"], "id": number, "epoch": desk.epoch, **said}
     head["messages"] = [{"sequence": one.sequence, "parts": len(one.parts)} for one in sent]
     return [_json(head), *(part for one in sent for part in one.parts)]
+
+
+def busy(request: bytes) -> list[Part]:
+    """Parts of the reply where too many answers wait to be read: ask again."""
+    try:
+        number = _id_of(_parse(request))
+    except SemdaemonError:
+        number = None
+    error = SemdaemonError(BUSY, "Too many answers wait to be read.", remedy="Read them, then ask again.")
+    return _refuse(error, number)
+
+
+def _id_of(asked: Mapping[str, Any]) -> str | int | None:
+    number = asked.get("id")
+    return number if isinstance(number, str | int) else None
 
 
 def envelope(parts: Sequence[bytes]) -> tuple[list[bytes], bytes]:

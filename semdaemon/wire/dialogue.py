@@ -19,12 +19,15 @@ from typing import Any
 from pydantic import ValidationError
 
 from semdaemon.errors import SemdaemonError
-from semdaemon.wire.control import read_reply, split_messages
+from semdaemon.wire.control import BUSY, read_reply, split_messages
 from semdaemon.wire.headers import FinishedFrame, FramesReply
 from semdaemon.wire.messages import READY_PREFIX, Message, Part, decode
 from semdaemon.wire.stream import Gap, LastValue, Missing, Position, Step, Stream, Told
 
 log = logging.getLogger(__name__)
+
+BUSY_PATIENCE_S = 10.0
+BUSY_PAUSE_S = 0.05
 
 Parts = Sequence[Part]
 
@@ -51,7 +54,14 @@ class Ask:
         return not isinstance(head, dict) or head.get("id") == self.request["id"]
 
 
-Command = Receive | Ask
+@dataclass(frozen=True)
+class Pause:
+    """Wanted: a moment without anything."""
+
+    seconds: float
+
+
+Command = Receive | Ask | Pause
 
 
 class Conversation:
@@ -133,6 +143,15 @@ class Conversation:
         else:
             self._told.append(step)
 
+    def _asking(self, request: dict[str, Any]) -> Generator[Command, Parts | None, Parts | None]:
+        """The reply; where the publisher is busy with others' answers it is asked again for a while."""
+        end = time.monotonic() + BUSY_PATIENCE_S
+        while True:
+            reply = yield Ask(request)
+            if reply is None or not _is_busy(reply) or time.monotonic() > end:
+                return reply
+            yield Pause(BUSY_PAUSE_S)
+
     def catch_up(
         self, after: int | None, since: datetime | None
     ) -> Generator[Command, Parts | None, tuple[list[FinishedFrame], bool]]:
@@ -149,7 +168,7 @@ class Conversation:
             asked["since"] = since.isoformat()
         elif (begin := self.stream.journal_position if after is None else after) is not None:
             asked["after"] = begin
-        reply = yield Ask(asked)
+        reply = yield from self._asking(asked)
         if reply is None:
             raise SemdaemonError("no_answer", "The control socket did not answer.", remedy="Try again.")
         try:
@@ -161,7 +180,8 @@ class Conversation:
 
     def _last_value(self, wanted: LastValue) -> Generator[Command, Parts | None, list[Told]]:
         self._requests += 1
-        reply = yield Ask({"request": "snapshot", "topic": wanted.topic, "id": self._requests})
+        asked = {"request": "snapshot", "topic": wanted.topic, "id": self._requests}
+        reply = yield from self._asking(asked)
         found, _ = _read(reply, Missing(wanted.topic, 0, wanted.newest, wanted.epoch))
         # One that came out meanwhile arrives by itself; one that the store has no more is no loss.
         return [replace(message, healed=True) for message in found]
@@ -172,7 +192,7 @@ class Conversation:
         while self._heal and wanted <= missing.last:
             self._requests += 1
             asked = {"request": "replay", "topic": missing.topic, "from": wanted, "id": self._requests}
-            reply = yield Ask(asked)
+            reply = yield from self._asking(asked)
             messages, reason = _read(reply, missing)
             before = wanted
             for message in messages:
@@ -200,6 +220,14 @@ def _read(reply: Parts | None, missing: Missing) -> tuple[list[Message], str]:
         return [], "the answer was malformed"
     wanted = [m for m in messages if missing.first <= m.sequence <= missing.last and m.topic == missing.topic]
     return wanted, "no longer in the replay store"
+
+
+def _is_busy(reply: Parts) -> bool:
+    try:
+        read_reply(reply)
+    except SemdaemonError as error:
+        return error.code == BUSY
+    return False
 
 
 def _sequence_of(step: Told | Step) -> int | None:

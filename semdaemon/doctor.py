@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from semdaemon.errors import SemdaemonError
 from semdaemon.focus import load_scorer
+from semdaemon.journal import find_journal, repair
 from semdaemon.mounts import mount_of
 from semdaemon.settings import Settings
 from semdaemon.worker import Worker
@@ -132,6 +133,41 @@ def _writable(name: str, folder: Path, *, local: bool) -> Finding:
     return Finding(name, "ok", f"{folder}: {free / 2**30:.0f} GiB free")
 
 
+def _journal(settings: Settings) -> Iterator[Finding]:
+    path = find_journal(settings.daemon.state_dir)
+    if not path.exists():
+        yield Finding("journal", "ok", f"{path} is made when the daemon first runs")
+        return
+    try:
+        repair.check(path)
+    except SemdaemonError as error:
+        yield Finding("journal", "wrong", error.message, error.remedy)
+    else:
+        yield Finding("journal", "ok", f"{path}: whole, {path.stat().st_size / 2**20:.0f} MiB")
+
+
+def repaired(settings: Settings) -> Finding:
+    """Repair the journal where it is damaged; what was done.
+
+    Raises
+    ------
+    SemdaemonError
+        See `semdaemon.journal.repair.repair`.
+    """
+    path = find_journal(settings.daemon.state_dir)
+    found = next(_journal(settings))
+    if found.state == "ok":
+        return Finding("journal", "ok", f"nothing to repair: {found.detail}")
+    saved = repair.repair(path)
+    return Finding(
+        "journal",
+        "warn",
+        f"repaired: {saved.frames} frames, {saved.events} steps of their history and {saved.focus_maps} "
+        f"focus maps are saved, {saved.lost} rows could not be read; the damaged file is now {saved.kept}",
+        "Start the daemon: frames that were lost are seen again, and their messages say redelivered.",
+    )
+
+
 def _ports(settings: Settings) -> Iterator[Finding]:
     wanted = [("publisher", settings.publish.endpoint), ("control", settings.publish.control)]
     wanted.append(("pushed frames", settings.pushed.endpoint))
@@ -194,15 +230,27 @@ def _worker(settings: Settings) -> Iterator[Finding]:
     worker = Worker(settings)
     try:
         worker.start()
-        known = worker.describe()
-        weights = known["weights"]
-        yield Finding(
-            "worker", "ok", f"{known['device']}, weights {weights['name']} ({weights['sha256'][:12]})"
-        )
+        yield from _working(worker.describe())
     except SemdaemonError as error:
         yield Finding("worker", "wrong", error.message, error.remedy)
     finally:
         worker.stop()
+
+
+def _working(known: dict[str, Any]) -> Iterator[Finding]:
+    """Of a worker that is up, and so has passed its probe: device, weights, and what it was compared with."""
+    weights, probe = known["weights"], known["probe"]
+    yield Finding("worker", "ok", f"{known['device']}, weights {weights['name']} ({weights['sha256'][:12]})")
+    if probe["against"] == "stored":
+        told = f"the weights' stored answer to the test picture, off by {probe['rms']:.1e} (rms) of its range"
+        yield Finding("refocusing", "ok", told)
+    else:
+        yield Finding(
+            "refocusing",
+            "warn",
+            "the test picture comes back plausible; the weights' card has no answer to compare with",
+            "'semdaemon evaluate --card' writes one, on a machine whose CPU can be trusted.",
+        )
 
 
 CHECKS: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
@@ -210,6 +258,7 @@ CHECKS: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
     _micromanager,
     _folders,
     _places,
+    _journal,
     _ports,
     _linux,
     _estimator,

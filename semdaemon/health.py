@@ -34,9 +34,9 @@ def alive(status: Mapping[str, Any]) -> list[Check]:
 
 
 def ready(status: Mapping[str, Any]) -> list[Check]:
-    """Everything that the main job needs: threads, sources, worker, output, room, settings."""
-    found = [_threads(status), *map(_source, status.get("sources") or ()), _worker(status), _output(status)]
-    return [*found, *_room(status), _settings(status)]
+    """Everything that the main job needs: threads, sources, worker, output, journal, room, settings."""
+    found = [_threads(status), *map(_source, status.get("sources") or ()), _worker(status)]
+    return [*found, _output(status), _journal(status), *_room(status), _settings(status)]
 
 
 def answer(checks: Iterable[Check]) -> tuple[dict[str, Any], bool]:
@@ -75,6 +75,13 @@ def _output(status: Mapping[str, Any]) -> Check:
     if fault := output.get("fault"):
         return Check("output", "wrong", str(fault))
     return Check("output", "ok", str(output.get("folder", "")))
+
+
+def _journal(status: Mapping[str, Any]) -> Check:
+    journal = status.get("journal") or {}
+    if fault := journal.get("fault"):
+        return Check("journal", "wrong", str(fault))
+    return Check("journal", "ok", str(journal.get("path", "")))
 
 
 def _room(status: Mapping[str, Any]) -> Iterator[Check]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -27,6 +27,7 @@ class Metrics:
                 ("held", "found incomplete and looked at again later (once for each look)"),
                 ("settled", "complete and read"),
                 ("scored", "with a focus map"),
+                ("returned", "scored and put back to be scored anew, because settings changed"),
                 ("refocused", "of which regions were refocused"),
                 ("published", "whose journey ended with everything sent"),
                 ("failed", "that could not be read or refocused"),
@@ -49,15 +50,10 @@ class Metrics:
             buckets=_SECONDS,
             registry=self.registry,
         )
-        self.oldest_waiting_seconds = Gauge(
-            "semdaemon_oldest_waiting_seconds", "Age of the oldest frame under way.", registry=self.registry
-        )
-        self.worker_restarts = Gauge(
-            "semdaemon_worker_restarts", "Worker processes replaced since the start.", registry=self.registry
-        )
-        self.worker_available = Gauge(
-            "semdaemon_worker_available",
-            "1 while refocusing goes on, 0 while degraded.",
+        self.stepped_down = Counter(
+            "semdaemon_frames_stepped_down",
+            "Frames refocused with less memory than set, by the rung that served them.",
+            ["rung"],
             registry=self.registry,
         )
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from semdaemon.errors import FrameError
+from semdaemon.errors import FrameError, WorkerError
 from semdaemon.focus import BLURRED, FocusMap, Scorer, focus_map
 from semdaemon.formats import read_frames
 from semdaemon.formats.output import claim_output_path, write_refocused
 from semdaemon.frame import Frame
 from semdaemon.provenance import provenance_of
 from semdaemon.settings import Settings
-from semdaemon.worker import Worker
+from semdaemon.worker import DEATHS, MOST_LOSSES, Worker, WorkerAnswer
 
 
 @dataclass(frozen=True)
@@ -56,9 +56,9 @@ def refocus_file(
     Raises
     ------
     FrameError
-        The file or frame cannot be read or refocused.
+        The file or frame cannot be read or refocused; ``quarantined`` after two workers were lost over it.
     WorkerError
-        The worker died or cannot start.
+        The worker cannot start, or does not refocus the test picture: the next file would fare no better.
     """
     for frame in read_frames(path, limits=settings.limits, sidecar=settings.folder.sidecar):
         focus = focus_map(frame, settings.focus, scorer)
@@ -66,7 +66,7 @@ def refocus_file(
         if not everywhere and not (focus.verdict == BLURRED).any():
             yield Outcome(frame, focus, _why_not(focus), None, (), 0.0)
             continue
-        answer = worker.refocus(frame, focus.to_bytes())
+        answer = _refocus(worker, frame, focus)
         regions = tuple(answer.regions)
         if not answer.mask.any():
             yield Outcome(frame, focus, "audit_rejected", None, regions, answer.seconds)
@@ -91,6 +91,27 @@ def refocus_file(
                 remedy="Choose another folder with -o, or free space.",
             ) from error
         yield Outcome(frame, focus, "refocused", target, regions, answer.seconds)
+
+
+def _refocus(worker: Worker, frame: Frame, focus: FocusMap) -> WorkerAnswer:
+    """As the daemon does: a frame over which the worker is lost is tried once more, in a fresh process."""
+    losses: list[WorkerError] = []
+    while len(losses) < MOST_LOSSES:
+        worker.wait_available()
+        # A process that fails its probe now ends the run: it was ill, and the frame only there.
+        worker.start()
+        try:
+            return worker.refocus(frame, focus.to_bytes())
+        except WorkerError as error:
+            if error.code not in DEATHS | {"worker_gone", "worker_sick"}:
+                raise
+            losses.append(error)
+    raise FrameError(
+        "quarantined",
+        f"{frame.uri}: {len(losses)} worker processes were lost over this frame; "
+        f"the last time: {losses[-1].message}",
+        remedy="Try it with --device cpu, or with a smaller worker.tile_px.",
+    )
 
 
 def _why_not(focus: FocusMap) -> str:

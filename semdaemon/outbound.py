@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 import structlog
 
+from semdaemon.advice import Advice, advice_header
 from semdaemon.errors import SemdaemonError
 from semdaemon.focus import VERDICTS, FocusMap, picture
 from semdaemon.frame import Frame
@@ -73,6 +74,10 @@ class Outbound:
         self._preview(frame, frame.pixels, refocused=False)
         self._tell(lambda sink: sink.scored(header, focus))
 
+    def advice(self, frame: Frame, advice: Advice) -> None:
+        """Event ``advice``."""
+        self._send("advice", {"frame": frame_header(frame), **advice_header(advice, frame.pixel_size_m)})
+
     def refocused(
         self,
         frame: Frame,
@@ -91,6 +96,7 @@ class Outbound:
             "original_sha256": frame.content_sha256,
             "settings_fingerprint": provenance["settings"]["fingerprint"],
             "seconds": answer.seconds,
+            "rung": answer.rung,
             "output": path.resolve().as_uri(),
             "redelivered": redelivered,
         }
@@ -102,10 +108,10 @@ class Outbound:
         """Make previews by these settings from the next one on."""
         self._settings = settings
 
-    def part_fault(self, error: SemdaemonError) -> None:
-        """Event ``fault`` of a part of the daemon, about no frame."""
-        header = {"frame": None, "code": error.code, "message": error.message, "remedy": error.remedy}
-        self._send("fault", header)
+    def part_fault(self, error: SemdaemonError, *, part: str) -> None:
+        """Event ``fault`` of a part of the daemon, about no frame: when it begins, and when it is over."""
+        known = {"code": error.code, "message": error.message, "remedy": error.remedy}
+        self._send("fault", {"frame": None, "part": part, **known})
 
     def fault(self, row: Row, error: SemdaemonError, *, frame: Frame | None = None) -> None:
         """Event ``fault``."""

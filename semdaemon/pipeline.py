@@ -10,31 +10,33 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import structlog
 
+from semdaemon.advice import Followed, Follower
+from semdaemon.clock import ClockWatch
+from semdaemon.cutoff import CutOff
 from semdaemon.errors import FrameError, SemdaemonError, WorkerError
 from semdaemon.focus import BLURRED, FocusMap, focus_map
-from semdaemon.formats.output import claim_output_path, write_refocused
 from semdaemon.frame import Frame
 from semdaemon.inforce import Live
 from semdaemon.journal import Journal, Row
 from semdaemon.metrics import Metrics
 from semdaemon.outbound import Outbound
+from semdaemon.outputs import Outputs
 from semdaemon.provenance import provenance_of
 from semdaemon.recent import RecentFrames
 from semdaemon.settings import Settings
 from semdaemon.sources.reader import FrameReader
 from semdaemon.sources.settle import NotYet
-from semdaemon.worker import DEATHS, Worker, WorkerAnswer
+from semdaemon.worker import Worker, WorkerAnswer
+from semdaemon.workerwatch import WorkerWatch
 
 MOST_ATTEMPTS = 3
 """A frame whose look or job began this often without an end is set aside: something dies of it."""
-
-MOST_WORKER_DEATHS = 2
 
 _PAUSE_S = 5.0
 _CHANGED = "settings_changed"
@@ -47,13 +49,13 @@ class Pipeline:
 
     live: Live
     journal: Journal
+    follower: Follower
     worker: Worker | None
     outbound: Outbound
     metrics: Metrics
     recent: RecentFrames
     changed: Callable[[], None] = lambda: None
-    output_fault: str | None = None
-    _deaths: dict[int, int] = field(default_factory=dict)
+    _clock: ClockWatch = field(default_factory=ClockWatch)
     _retry_at: float = 0.0
 
     @property
@@ -61,13 +63,48 @@ class Pipeline:
         """Those of the frame in hand."""
         return self.live.now.settings
 
+    @cached_property
+    def outputs(self) -> Outputs:
+        """Where refocused frames are saved."""
+        return Outputs(partial(self.outbound.part_fault, part="output"))
+
+    @property
+    def output_fault(self) -> str | None:
+        """Why outputs cannot be saved just now."""
+        return self.outputs.fault or None
+
+    @cached_property
+    def _looks(self) -> CutOff:
+        return CutOff(self.journal, "settled")
+
+    @cached_property
+    def _jobs(self) -> CutOff:
+        return CutOff(self.journal, "refocused")
+
     # -- first half: settle, read, score -------------------------------------------------------------------
 
     def look(self) -> bool:
         """Take the next frame that may be complete as far as its score; False where none is due."""
+        if not self.journal.ready():
+            return False
+        self._looks.take_up()
+        if jump_s := self._clock.jump_s():
+            _log.warning("the clock was set", by_s=round(jump_s, 1))
+            self.journal.shift_waits(jump_s)
         row = self.journal.next_to_settle()
         if row is None:
             return False
+        try:
+            return self._look(row)
+        except Exception as error:
+            self._looks.note(row, error)
+            raise
+
+    def look_due_at(self) -> float | None:
+        """When the next look is due, seconds since 1970; None where that is not known."""
+        return None if self.journal.fault else self.journal.next_check_at()
+
+    def _look(self, row: Row) -> bool:
         interrupted = _was_interrupted(row)
         try:
             with self.metrics.stage_seconds.labels("settle").time():
@@ -91,12 +128,13 @@ class Pipeline:
         rows = [row if f.page == first else self.journal.add_page(row.key, f.page) for f in found.frames]
         for page_row, frame in zip(rows, found.frames, strict=True):
             if page_row.state in ("seen", "held"):
-                self._score(page_row, frame, interrupted=interrupted)
+                self._score(page_row, frame, interrupted=interrupted or page_row.redelivered)
+        self._looks.forget(row.key)
         return True
 
     def _begun(self, row: Row) -> None:
         """Counted on disk before reading begins: a file that kills its reader is known by the count."""
-        if self.journal.attempt(row.key) > MOST_ATTEMPTS:
+        if self._looks.attempt(row) > MOST_ATTEMPTS:
             raise _poison(row)
 
     def _reader(self, row: Row) -> FrameReader:
@@ -123,9 +161,12 @@ class Pipeline:
             self._fail(row, error, frame=frame)
             return
         self.outbound.score(frame, focus, redelivered=interrupted)
-        self._scored(row, frame, focus)
+        followed = self.follower.follow(frame, focus, self.settings, number=row.key, seen_at=row.seen_at)
+        if followed.advice is not None:
+            self.outbound.advice(frame, followed.advice)
+        self._scored(row, frame, focus, followed)
 
-    def _scored(self, row: Row, frame: Frame, focus: FocusMap) -> None:
+    def _scored(self, row: Row, frame: Frame, focus: FocusMap, followed: Followed) -> None:
         self.metrics.frames["scored"].inc()
         self.metrics.score_delay_seconds.observe(max(0.0, time.time() - self._reader(row).saved_at(row)))
         wanted, reason = self._what_to_refocus(focus)
@@ -137,7 +178,8 @@ class Pipeline:
         }
         if wanted:
             self.recent.keep(row.key, frame)
-        self.journal.scored(row.key, focus.to_bytes(), summary, wanted, reason=reason)
+        noted = {**summary, **followed.noted(frame)}
+        self.journal.scored(row.key, focus.to_bytes(), noted, wanted, reason=reason)
         if not wanted:
             self._ended(row, "published", reason, frame=frame, **summary)
         self.changed()
@@ -156,29 +198,48 @@ class Pipeline:
 
     def restore(self) -> bool:
         """Refocus the next scored frame; False where none waits or refocusing pauses."""
-        worker = self.worker
-        if worker is None or not worker.available or time.monotonic() < self._retry_at:
+        worker, watch = self.worker, self._watch
+        if worker is None or watch is None or not worker.available or time.monotonic() < self._retry_at:
             return False
+        if not (self.journal.ready() and self.outputs.ready(self.settings.output)):
+            return False
+        self._jobs.take_up()
         row = self.journal.next_to_refocus()
         if row is None:
+            watch.come_back()
             return False
+        try:
+            return self._restore(row, worker, watch)
+        except Exception as error:
+            self._jobs.note(row, error)
+            raise
+
+    def _restore(self, row: Row, worker: Worker, watch: WorkerWatch) -> bool:
         if row.fingerprint != self.settings.fingerprint:
             # Scored by other settings than it would be refocused by: a result is of one kind, or is not told.
             self.journal.look_again(row.key, _CHANGED)
+            self.metrics.frames["returned"].inc()
             self.changed()
             return True
-        if not self._is_up(worker):
+        if not watch.is_up():
             return False
+        frame = None
         try:
             interrupted = _was_interrupted(row)
-            if self.journal.attempt(row.key) > MOST_ATTEMPTS:
-                self._fail(row, _poison(row))
-                return True
+            # Both counts stand on disk before the file is opened: whatever dies of it, they know.
+            if guilty := watch.verdict(row):
+                raise guilty
+            if self._jobs.attempt(row) > MOST_ATTEMPTS:
+                raise _poison(row)
             frame = self.recent.take(row.key) or self.read_again(row)
             answer = worker.refocus(frame, row.focus_blob or b"")
         except WorkerError as error:
-            return self._worker_gone(row, error)
+            watch.lost(row, error)
+            return True
         except FrameError as error:
+            if error.code == "out_of_memory" and frame is not None:
+                self._original_stands(row, error, frame)
+                return True
             if not row.path.is_file() and not _root(row).is_dir():
                 # The share is gone, not the frame: it waits, scored, until the folder is back.
                 self.journal.release(row.key)
@@ -200,30 +261,13 @@ class Pipeline:
             )
         return frame
 
-    def _is_up(self, worker: Worker) -> bool:
-        """Start the worker where it is down; a worker that does not come up is no fault of a frame."""
-        try:
-            worker.start()
-        except WorkerError as error:
-            self.metrics.faults.labels(error.code).inc()
-            return False
-        return True
-
-    def _worker_gone(self, row: Row, error: WorkerError) -> bool:
-        self.metrics.faults.labels(error.code).inc()
-        if error.code not in DEATHS:
-            # A stop, say: no fault of this frame, and its attempt does not count.
-            self.journal.release(row.key)
-            return False
-        deaths = self._deaths[row.key] = self._deaths.get(row.key, 0) + 1
-        _log.warning("worker lost", frame=row.frame_id, code=error.code, fault=error.message, deaths=deaths)
-        if deaths >= MOST_WORKER_DEATHS:
-            self._deaths.pop(row.key)
-            self._fail(row, error)
-        return True
+    @cached_property
+    def _watch(self) -> WorkerWatch | None:
+        if self.worker is None:
+            return None
+        return WorkerWatch(self.worker, self.journal, self.outbound, self.metrics, self.changed)
 
     def _refocused(self, row: Row, frame: Frame, answer: WorkerAnswer, *, interrupted: bool) -> None:
-        self._deaths.pop(row.key, None)
         self.metrics.stage_seconds.labels("refocus").observe(answer.seconds)
         focus = FocusMap.from_bytes(row.focus_blob or b"")
         if not answer.mask.any():
@@ -235,13 +279,20 @@ class Pipeline:
         except OSError as error:
             self._output_refused(row, error)
             return
-        self.output_fault = None
+        except FrameError as error:
+            self._fail(row, error, frame=frame)
+            return
         summary = {"regions": answer.regions, "weights": answer.weights, "seconds": answer.seconds}
-        self.journal.refocused(row.key, written, summary)
+        stepped_down = {"rung": dict(answer.rung)} if answer.stepped_down else {}
+        if stepped_down:
+            self.metrics.stepped_down.labels(answer.rung["name"]).inc()
+        self.journal.refocused(row.key, written, {**summary, **stepped_down})
         self.metrics.frames["refocused"].inc()
         self.outbound.refocused(frame, answer, provenance, written, redelivered=interrupted)
         self.journal.finish(row.key, "published", "refocused")
-        self._ended(row, "published", "refocused", frame=frame, output=str(written), seconds=answer.seconds)
+        self._jobs.forget(row.key)
+        facts = {"output": str(written), "seconds": answer.seconds, **stepped_down}
+        self._ended(row, "published", "refocused", frame=frame, **facts)
 
     def _rejected(self, row: Row, frame: Frame, answer: WorkerAnswer) -> None:
         """The audit found that the frame does not support what the network made of it: told, not hidden."""
@@ -252,46 +303,34 @@ class Pipeline:
             f"(at most {self.settings.refocus.audit_max_residual:.0%} is taken); the original stands.",
             remedy="Take the frame again, or look at it with 'semdaemon refocus --everywhere'.",
         )
+        self._original_stands(row, error, frame)
+
+    def _original_stands(self, row: Row, error: FrameError, frame: Frame) -> None:
+        """The score is out and nothing is refocused: the journey's end, with a fault that says why."""
         self.outbound.fault(row, error, frame=frame)
         self.metrics.faults.labels(error.code).inc()
         self.journal.finish(row.key, "published", error.code, error.message, error.remedy)
-        self._ended(row, "published", error.code, frame=frame)
+        self._ended(row, "published", error.code, frame=frame, detail=error.message)
 
     def _save(
         self, row: Row, frame: Frame, focus: FocusMap, answer: WorkerAnswer, provenance: dict[str, Any]
     ) -> Path:
-        path = claim_output_path(self.settings.output.folder, row.relative, row.page, frame.uri)
         with self.metrics.stage_seconds.labels("save").time():
-            write_refocused(
-                path,
-                frame=frame,
-                refocused=answer.pixels,
-                mask=answer.mask,
-                focus=focus,
-                provenance=provenance,
-                compression=self.settings.output.compression,
-                keep_original_page=self.settings.output.keep_original_page,
-                source_path=self._reader(row).original(row),
+            return self.outputs.save(
+                self.settings.output,
+                row.relative,
+                frame,
+                focus,
+                answer,
+                provenance,
+                self._reader(row).original(row),
             )
-        return path
 
     def _output_refused(self, row: Row, error: OSError) -> None:
         """A full or read-only disk is no fault of the frame: it waits, and the fault shows in the status."""
-        fault = f"{self.settings.output.folder} cannot be written: {error}"
-        if fault != self.output_fault:
-            self.outbound.fault(
-                row,
-                SemdaemonError(
-                    "output_unwritable",
-                    fault,
-                    remedy="Free space or restore permissions; refocusing goes on by itself.",
-                ),
-            )
-        self.output_fault = fault
+        self.outputs.refused(self.settings.output.folder, error)
         self.metrics.faults.labels("output_unwritable").inc()
-        self._retry_at = time.monotonic() + _PAUSE_S
         self.journal.release(row.key)
-        _log.error("output refused", folder=str(self.settings.output.folder), error=str(error))
 
     # -- ends ----------------------------------------------------------------------------------------------
 
@@ -330,7 +369,7 @@ class Pipeline:
 
 def _was_interrupted(row: Row) -> bool:
     """True where its messages may be out already: by a job or a daemon that was cut off."""
-    return row.attempts > 0 or row.reason in ("restarted", _CHANGED)
+    return row.attempts > 0 or row.redelivered
 
 
 def _root(row: Row) -> Path:

@@ -32,6 +32,7 @@ def provenance_of(frame: Frame, focus: FocusMap, answer: WorkerAnswer, settings:
         "weights": answer.weights,
         "device": answer.device,
         "seconds": answer.seconds,
+        "rung": dict(answer.rung),
         "levels": list(answer.levels),
         "regions": answer.regions,
         "focus": focus.as_json(),

@@ -27,6 +27,7 @@ COMMANDS = {
     "train": "Train a network on sharp frames.",
     "evaluate": "Measure a network beside the classical methods.",
     "config": "Check, show or print an example of the settings.",
+    "service": "Install as a service of systemd, or remove it.",
     "doctor": "Check everything that commonly is wrong.",
     "compare": "Not yet: two weights on your own frames.",
     "bench": "Not yet: this machine's figures beside its ceilings.",

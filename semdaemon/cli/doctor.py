@@ -11,18 +11,26 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from semdaemon.cli.options import config_option, json_option, settings_from
-from semdaemon.doctor import Finding, examine
+from semdaemon.cli.options import config_option, json_option, settings_from, state_option
+from semdaemon.doctor import Finding, examine, repaired
 
 _MARKS = {"ok": ("ok", "green"), "warn": ("look", "yellow"), "wrong": ("wrong", "bold red")}
 
 
 @click.command("doctor")
 @config_option
+@state_option
+@click.option("--repair", is_flag=True, help="Save what can be read of a damaged journal into a new one.")
 @json_option
-def command(config: Path | None, as_json: bool) -> int:
-    """Check packages, folders, ports, disk, device and weights; each finding with its remedy."""
-    settings = settings_from(config)
+def command(config: Path | None, state: Path | None, repair: bool, as_json: bool) -> int:
+    """Check packages, folders, ports, disk, journal, device and weights; each finding with its remedy."""
+    settings = settings_from(config, state=state)
+    if repair:
+        done = repaired(settings)
+        click.echo(
+            json.dumps(asdict(done)) if as_json else f"{done.check}: {done.detail}\n{done.remedy}".strip()
+        )
+        return 0
     found = []
     with Console(stderr=True).status("examining"):
         for finding in examine(settings):

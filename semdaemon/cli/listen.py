@@ -15,6 +15,7 @@ import numpy as np
 from rich.console import Console
 from rich.text import Text
 
+from semdaemon.advice.sentence import sentence
 from semdaemon.cli.options import json_option, key_option, keys_from, server_key_option
 from semdaemon.cli.printable import printable
 from semdaemon.errors import SemdaemonError
@@ -25,6 +26,7 @@ from semdaemon.wire.stream import Gap, NewEpoch, Told
 COLOURS = {
     "score": "cyan",
     "frame": "green",
+    "advice": "yellow",
     "fault": "bold red",
     "gap": "bold yellow",
     "epoch": "bold yellow",
@@ -186,7 +188,7 @@ def describe(told: Told) -> str:
 def _name(header: Mapping[str, Any]) -> str:
     frame = header.get("frame") or {}
     uri = str(frame.get("uri") or "")
-    return unquote(urlsplit(uri).path).rpartition("/")[2] or uri or "no frame"
+    return unquote(urlsplit(uri).path).rpartition("/")[2] or uri or str(header.get("part") or "no frame")
 
 
 def _score(message: Message) -> str:
@@ -207,6 +209,10 @@ def _frame(message: Message) -> str:
     share = "" if mask is None or not mask.size else f"{float(mask.mean()):.0%} of it "
     weights = (message.header.get("weights") or {}).get("name", "?")
     return f"{_name(message.header)}: {share}refocused by network ({weights})"
+
+
+def _advice(message: Message) -> str:
+    return f"{_name(message.header)}: {sentence(message.header)}"
 
 
 def _fault(message: Message) -> str:
@@ -234,6 +240,7 @@ def _other(message: Message) -> str:
 _DESCRIBE: dict[str, Callable[[Message], str]] = {
     "score": _score,
     "frame": _frame,
+    "advice": _advice,
     "fault": _fault,
     "preview": _preview,
     "status": _status,

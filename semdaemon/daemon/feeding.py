@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 
 from semdaemon import systemd
-from semdaemon.daemon.looking import ended, halves
+from semdaemon.daemon.looking import WORKER_EXCUSED, ended, halves
 from semdaemon.daemon.parts import Parts
 from semdaemon.daemon.threads import WorkingThread
 from semdaemon.daemon.watchdog import Verdict, Watchdog
@@ -51,8 +51,9 @@ class Feeding:
 
     def _probe(self) -> bool:
         worker = self._parts.worker
-        probe = getattr(worker, "probe", None)
-        return probe is None or bool(probe(_PROBE_S))
+        if worker is None or worker.describe()["state"] in WORKER_EXCUSED:
+            return True  # it is known to be ill and starts again by itself: no news, and nothing to restart
+        return worker.probe(_PROBE_S)
 
     def _said(self) -> str:
         counts = self._parts.journal.counts()

@@ -13,7 +13,7 @@ from semdaemon.daemon.threads import WorkingThread
 from semdaemon.daemon.watchdog import Half
 
 SCORE, REFOCUS = "score", "refocus"
-_WORKER_EXCUSED = ("degraded", "restarting", "starting")
+WORKER_EXCUSED = ("degraded", "restarting", "starting")
 _NO_ROOM_BYTES = 16 * 2**20
 # What a thread says that cannot write its journal: no restart makes room on a disk.
 _JOURNAL_CODES = ("journal_write", "journal_unwritable")
@@ -64,7 +64,7 @@ def _waiting(parts: Parts, name: str) -> bool:
 
 
 def _excuse(parts: Parts, thread: WorkingThread) -> str:
-    if thread.failing in _JOURNAL_CODES:
+    if thread.failing in _JOURNAL_CODES or parts.journal.fault:
         return "the journal cannot be written"
     free = _free_bytes(parts.live.newest.settings.daemon.state_dir)
     if free is not None and free < _NO_ROOM_BYTES:
@@ -77,7 +77,7 @@ def _excuse(parts: Parts, thread: WorkingThread) -> str:
     if parts.pipeline.output_fault:
         return parts.pipeline.output_fault
     state = str(parts.worker.describe()["state"])
-    return f"the worker is {state}" if state in _WORKER_EXCUSED else ""
+    return f"the worker is {state}" if state in WORKER_EXCUSED else ""
 
 
 def _free_bytes(folder: Path) -> int | None:

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from semdaemon.advice import MEMORY, RECALLED_FRAMES, Follower
 from semdaemon.daemon.finished import FinishedFrames
 from semdaemon.daemon.takedown import Takedown
 from semdaemon.focus import load_scorer
 from semdaemon.inforce import InForce, Live
 from semdaemon.journal import Journal, find_journal
+from semdaemon.journal.repair import open_own_journal
 from semdaemon.metrics import Metrics
 from semdaemon.outbound import Outbound
 from semdaemon.page.access import Token
@@ -71,7 +73,7 @@ def build_parts(
     SemdaemonError
         Whatever keeps a part from being made (a state folder in use, a scorer that is not installed).
     """
-    journal = Journal(find_journal(settings.daemon.state_dir))
+    journal = open_own_journal(find_journal(settings.daemon.state_dir))
     takedown.add("journal", journal.close)
     publisher = None
     if settings.publish.endpoint:
@@ -91,6 +93,7 @@ def build_parts(
     pipeline = Pipeline(
         live=live,
         journal=journal,
+        follower=_follower(settings, journal),
         worker=worker,
         outbound=outbound,
         metrics=metrics,
@@ -112,6 +115,15 @@ def build_parts(
         stacks=stacks,
         sources=sources,
     )
+
+
+def _follower(settings: Settings, journal: Journal) -> Follower:
+    """It takes up the runs of the newest frames where the last daemon left them."""
+    follower = Follower()
+    rows = journal.rows(limit=RECALLED_FRAMES)
+    memories = [row.summary[MEMORY] for row in reversed(rows) if MEMORY in row.summary]
+    follower.recall(memories, settings.advice)
+    return follower
 
 
 def in_force(settings: Settings, stacks: NDTiffSource) -> InForce:

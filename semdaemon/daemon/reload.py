@@ -85,7 +85,7 @@ class Reloading:
         before = self._last or LastReload(datetime.now(UTC))
         self._last = LastReload(datetime.now(UTC), before.applied, before.restart, error)
         self._metrics.faults.labels(error.code).inc()
-        self._parts.outbound.part_fault(error)
+        self._parts.outbound.part_fault(error, part="settings")
         _log.error("settings not reloaded, the old ones hold", code=error.code, error=error.message)
 
     def describe(self) -> dict[str, Any]:

@@ -14,16 +14,18 @@ import structlog
 
 from semdaemon import __version__, systemd
 from semdaemon.daemon import telling
+from semdaemon.daemon.collecting import PartsCollector
 from semdaemon.daemon.feeding import Feeding
 from semdaemon.daemon.parts import Asked, Parts, build_parts
 from semdaemon.daemon.reload import Reloading
 from semdaemon.daemon.takedown import Takedown
 from semdaemon.daemon.threads import WorkingThread
-from semdaemon.formats.names import clean_leftovers
+from semdaemon.formats.leftovers import clean_leftovers
 from semdaemon.inforce import Live
 from semdaemon.journal import Journal
 from semdaemon.metrics import Metrics
 from semdaemon.page.changes import Changes
+from semdaemon.retention import Retention
 from semdaemon.settings import Settings, is_loopback
 from semdaemon.sources import Sighting
 from semdaemon.worker import Worker
@@ -94,10 +96,12 @@ class Daemon:
 
     def start(self) -> None:
         """Start every part; returns when frames are taken in."""
-        asked = Asked(changed=self._changed, status=self.status, exposition=self._exposition)
+        asked = Asked(changed=self._changed, status=self.status, exposition=self.metrics.exposition)
         parts = build_parts(self.settings, asked, self.metrics, self.changes, self._takedown)
         self._built = parts
         self._reloading = Reloading(self._load, parts, self.metrics)
+        collector = PartsCollector(parts, self._reloading, self.started_at, self.status)
+        self.metrics.registry.register(collector)
         recovered = parts.journal.recover()
         if self.settings.output.folder.is_dir():
             clean_leftovers(self.settings.output.folder)
@@ -122,7 +126,7 @@ class Daemon:
     def _start_threads(self, parts: Parts) -> None:
         live, worker = parts.live, parts.worker
         score, restore = parts.pipeline.look, parts.pipeline.restore
-        self._threads.append(self._thread("score", score, live.take, parts.journal.next_check_at))
+        self._threads.append(self._thread("score", score, live.take, parts.pipeline.look_due_at))
         if worker is not None:
             between = partial(_take_with, live, worker)
             self._threads.append(self._thread("refocus", restore, between))
@@ -147,6 +151,9 @@ class Daemon:
     def _start_sources(self, parts: Parts) -> None:
         parts.spool.start()
         self._takedown.add("spool", parts.spool.stop)
+        retention = Retention(parts.journal, lambda: parts.live.newest.settings.daemon.keep_days)
+        retention.start()
+        self._takedown.add("retention", retention.stop)
         for source in parts.sources:
             source.start(self._deliver)
             self._takedown.add(f"source {source.name}", source.stop)
@@ -174,9 +181,6 @@ class Daemon:
         watchdog = {"well": True, "why": "starting"} if self._feeding is None else self._feeding.describe()
         told |= {"watchdog": watchdog, "threads_alive": watchdog["well"]}
         return told if self._reloading is None else {**told, "settings": self._reloading.describe()}
-
-    def _exposition(self) -> bytes:
-        return telling.exposition(self.metrics, self.parts)
 
     # -- end -----------------------------------------------------------------------------------------------
 

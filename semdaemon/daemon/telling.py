@@ -1,4 +1,4 @@
-"""What the daemon tells about itself: addresses, status, and metrics that are read when asked for."""
+"""What the daemon tells about itself: addresses and status."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from typing import Any
 from semdaemon import __version__
 from semdaemon.daemon.looking import space
 from semdaemon.daemon.parts import Parts
-from semdaemon.metrics import Metrics
 from semdaemon.sources import Source
 from semdaemon.sources.pushed import PushedSource
 
@@ -42,19 +41,11 @@ def status(parts: Parts, started_at: datetime) -> dict[str, Any]:
         "sources": [_health(source) for source in parts.sources],
         "spool": parts.spool.describe(),
         "output": {"folder": str(settings.output.folder), "fault": parts.pipeline.output_fault},
+        "journal": {"path": str(parts.journal.path), "fault": parts.journal.fault or None},
         "space": space(parts),
         "addresses": addresses(parts),
         "page": {} if parts.page is None else {"url": parts.page.url, "reach": parts.page.reach},
     }
-
-
-def exposition(metrics: Metrics, parts: Parts) -> bytes:
-    """Prometheus' text, with what only the parts know filled in."""
-    metrics.oldest_waiting_seconds.set(parts.journal.oldest_waiting_s() or 0.0)
-    if parts.worker is not None:
-        metrics.worker_restarts.set(parts.worker.describe()["restarts"])
-        metrics.worker_available.set(float(parts.worker.available))
-    return metrics.exposition()
 
 
 def _health(source: Source) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Where a frame is out of focus, and by how much."""
 
+from semdaemon.focus.blur import Blur
 from semdaemon.focus.map import (
     BEYOND_REPAIR,
     BLURRED,
@@ -19,6 +20,7 @@ __all__ = [
     "SHARP",
     "UNDECIDED",
     "VERDICTS",
+    "Blur",
     "Estimate",
     "FocusMap",
     "Scorer",

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr
 
+from semdaemon.focus.blur import Blur, frame_blur
 from semdaemon.focus.tiles import Grid, has_signal
 from semdaemon.frame import Area, Frame
 from semdaemon.plugs import load_plug
@@ -106,6 +107,8 @@ class FocusMap:
         (rows, cols) uint8: index into `VERDICTS`.
     scorer
         Name and version or sha256 of what scored it.
+    blur
+        Of the frame as a whole; None where no tile's blur is known.
     """
 
     tile_px: int
@@ -115,6 +118,7 @@ class FocusMap:
     score: Array
     verdict: npt.NDArray[np.uint8]
     scorer: str
+    blur: Blur | None = None
 
     @property
     def rows(self) -> int:
@@ -196,6 +200,7 @@ def focus_map(frame: Frame, settings: Focus, scorer: Scorer) -> FocusMap:
     sigma_px, relative_sd, score, verdict = (np.concatenate(column) for column in zip(*parts, strict=True))
     verdict[~known] = UNDECIDED
     relative_sd[~known] = np.nan
+    blur = frame_blur(sigma_px, relative_sd, settings.max_relative_sd)
     undecided = verdict == UNDECIDED
     sigma_px[undecided] = score[undecided] = np.nan
     shape = (grid.rows, grid.cols)
@@ -207,6 +212,7 @@ def focus_map(frame: Frame, settings: Focus, scorer: Scorer) -> FocusMap:
         score.reshape(shape),
         verdict.reshape(shape),
         scorer.name,
+        blur,
     )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -100,9 +101,12 @@ def _session(model: Path, sha256: str, threads: int) -> onnxruntime.InferenceSes
             f"The blur estimator {model} has sha256 {found[:16]}..., its card says {sha256[:16]}...",
             remedy=_REMEDY,
         )
+    # Since 1.29 onnxruntime tells its maker over the network what it runs; set before its import.
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     # Imported late: it costs 60 MB and a tenth of a second, and commands that never score need neither.
     import onnxruntime
 
+    onnxruntime.disable_telemetry_events()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

@@ -1,30 +1,24 @@
-"""Names of what is written: where an output goes, whose it is, and what an interrupted write left behind."""
+"""Names of what is written: where an output goes and whose it is."""
 
 from __future__ import annotations
 
 import json
 import os
-import platform
 import re
-import secrets
 import struct
-import zlib
-from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
-import psutil
-
+from semdaemon.errors import FrameError
 from semdaemon.formats.disk import open_regular
+from semdaemon.formats.leftovers import is_temporary
+from semdaemon.formats.portable import portable, shortened
 
 SUFFIX = ".refocused.tif"
 JSON_SUFFIX = ".refocused.json"
 PROVENANCE_TAG = 64117
 """Private TIFF tag that holds the provenance as JSON (UTF-8)."""
 
-_TEMPORARY = re.compile(r"\..*\.refocused\.(tif|json)\.(?P<host>[0-9a-f]{8})-(?P<pid>\d+)-[0-9a-f]+\.tmp")
-_ABANDONED_S = 3600.0
 _MAX_PROVENANCE_BYTES = 2**26
 
 
@@ -36,18 +30,27 @@ def output_path(output_root: Path, relative: Path, page: int = 0) -> Path:
     relative
         The original's path below its root.
 
+    Names are kept but for what some system cannot write or would misunderstand, see
+    `semdaemon.formats.portable`; very long ones are shortened.
+
     Raises
     ------
-    ValueError
-        ``relative`` leads out of the output folder.
+    FrameError
+        ``outside_output``: ``relative`` leads out of the output folder.
     """
     return _named(output_root, relative, relative.stem, page)
 
 
 def _named(root: Path, relative: Path, stem: str, page: int) -> Path:
     if relative.is_absolute() or relative.drive or ".." in relative.parts:
-        raise ValueError(f"{relative} leads out of the output folder; a path below its root was expected")
-    return root / relative.parent / f"{stem}{f'.page{page:04d}' if page else ''}{SUFFIX}"
+        raise FrameError(
+            "outside_output",
+            f"{relative} leads out of the output folder; a path below its source's root was expected.",
+            remedy="This is a mistake of the source that delivered the frame: report it.",
+        )
+    folders = [portable(part) for part in relative.parts[:-1]]
+    name = f"{shortened(portable(stem))}{f'.page{page:04d}' if page else ''}{SUFFIX}"
+    return root.joinpath(*folders, portable(name))
 
 
 def claim_output_path(output_root: Path, relative: Path, page: int = 0, uri: str = "") -> Path:
@@ -58,10 +61,11 @@ def claim_output_path(output_root: Path, relative: Path, page: int = 0, uri: str
     """
     stems = [relative.stem, relative.name, *(f"{relative.name}.{n}" for n in range(2, 1000))]
     paths = (_named(output_root, relative, stem, page) for stem in stems)
-    return next(path for path in paths if not path.exists() or _belongs_to(path, uri, page))
+    return next(path for path in paths if not os.path.lexists(path) or belongs_to(path, uri))
 
 
-def _belongs_to(path: Path, uri: str, page: int) -> bool:
+def belongs_to(path: Path, uri: str) -> bool:
+    """Whether a file is an output of ours, of this original."""
     provenance = read_provenance(path) or {}
     original = provenance.get("original")
     found = original.get("uri") if isinstance(original, dict) else None
@@ -74,13 +78,15 @@ def _without_page(uri: str) -> str:
 
 def json_path(path: Path) -> Path:
     """The provenance file beside an output."""
-    return path.with_name(path.name.removesuffix(SUFFIX).removesuffix(".tif") + JSON_SUFFIX)
+    # a.tif.refocused.tif, which gave way to a.refocused.tif, must not give its JSON to that one.
+    suffix = SUFFIX if path.name.endswith(SUFFIX) else ".tif"
+    return path.with_name(path.name.removesuffix(suffix) + JSON_SUFFIX)
 
 
 def is_own_output(path: Path) -> bool:
     """Whether a file was written by this program: by its name, else by the provenance tag. Reads little."""
     name = path.name.lower()
-    if name.endswith((SUFFIX, JSON_SUFFIX)) or _TEMPORARY.fullmatch(path.name):
+    if name.endswith((SUFFIX, JSON_SUFFIX)) or is_temporary(path.name):
         return True
     try:
         with open_regular(path) as file:
@@ -130,47 +136,3 @@ def _find_tag(file: BinaryIO, code: int) -> tuple[int, int] | None:
 
 def _number(raw: bytes, order: str) -> int:
     return int.from_bytes(raw, "little" if order == "<" else "big")
-
-
-def temporary_path(path: Path) -> Path:
-    """A hidden name in the same folder that tells whose it is, so that leftovers can be told from work."""
-    return path.with_name(f".{path.name}.{_host()}-{os.getpid()}-{secrets.token_hex(4)}.tmp")
-
-
-def _host() -> str:
-    return f"{zlib.crc32(platform.node().encode()):08x}"
-
-
-def clean_leftovers(folder: Path, *, recursive: bool = True) -> list[Path]:
-    """Remove what interrupted writes left below a folder; returns what was removed.
-
-    Left alone: temporary files of a process of this machine that is alive, and those of other machines
-    younger than an hour.
-    """
-    removed = []
-    for path in _temporaries(folder, recursive):
-        with suppress(OSError):
-            if _is_abandoned(path):
-                path.unlink()
-                removed.append(path)
-    return removed
-
-
-def _temporaries(folder: Path, recursive: bool) -> Iterator[Path]:
-    pattern = ".*.refocused.*.tmp"
-    try:
-        yield from folder.rglob(pattern) if recursive else folder.glob(pattern)
-    except OSError:
-        return
-
-
-def _is_abandoned(path: Path) -> bool:
-    found = _TEMPORARY.fullmatch(path.name)
-    if found is None:
-        return False
-    if found["host"] == _host():
-        pid = int(found["pid"])
-        return pid != os.getpid() and not psutil.pid_exists(pid)
-    import time
-
-    return time.time() - path.stat().st_mtime > _ABANDONED_S

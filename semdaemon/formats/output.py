@@ -6,10 +6,10 @@ It is OME-TIFF with resolution tags as well, so Fiji, napari, HyperSpy and tifff
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,15 +21,15 @@ from semdaemon.errors import FrameError, SemdaemonError
 from semdaemon.formats import tiff
 from semdaemon.formats.container import write_tiff
 from semdaemon.formats.disk import read_bytes
+from semdaemon.formats.leftovers import clean_leftovers, temporary_for
 from semdaemon.formats.names import (
     PROVENANCE_TAG,
+    belongs_to,
     claim_output_path,
-    clean_leftovers,
     is_own_output,
     json_path,
     output_path,
     read_provenance,
-    temporary_path,
 )
 from semdaemon.formats.proof import (
     PAGES,
@@ -58,6 +58,13 @@ __all__ = [
     "same_bits",
     "write_refocused",
 ]
+
+_NO_LINKS = frozenset(
+    getattr(errno, name)
+    for name in ("EPERM", "EACCES", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK", "EINVAL")
+)
+"""What file systems without hard links (FAT, many network shares) answer."""
+_DISK_FAULTS = frozenset(getattr(errno, name, -1) for name in ("EIO", "ENOSPC", "EDQUOT", "EROFS"))
 
 ANY_SIZE = Limits(max_pixels=2**34, max_file_bytes=2**62, min_side_px=1)
 """For files that were frames once: what was taken then is not refused now."""
@@ -139,6 +146,8 @@ def write_refocused(
     SemdaemonError
         ``outside_mask_changed``, ``outside_area_changed``, ``output_mismatch`` or ``provenance_incomplete``:
         a mistake of the caller's; nothing is written.
+    FileExistsError
+        The name was taken by another original's output, or a foreign file, in the meantime: claim another.
     OSError
         The disk refused; nothing of the name is changed.
     """
@@ -154,31 +163,34 @@ def write_refocused(
     full = provenance_with_hashes(frame, pages, mask, provenance, inherited, compression)
     path.parent.mkdir(parents=True, exist_ok=True)
     clean_leftovers(path.parent, recursive=False)
-    with _temporary(path) as temporary, _temporary(json_path(path)) as temporary_json:
+    with temporary_for(path) as temporary, temporary_for(json_path(path)) as temporary_json:
         write_tiff(temporary, frame, pages, focus.tile_px, full, inherited, compression)
         sha256, size = _hashed(temporary)
         beside = {**full, "output": {"file": path.name, "sha256": sha256, "bytes": size}}
         temporary_json.write_bytes(as_json(beside, indent=1))
         for one in (temporary, temporary_json):
             _sync(one)
+        _publish(temporary, path, frame.uri)
         temporary_json.replace(json_path(path))
-        temporary.replace(path)
     _sync_folder(path.parent)
     return Written(path, json_path(path), sha256, size)
 
 
-class _temporary:  # noqa: N801 - reads as a verb where it is used
-    """A temporary name that is gone when the block ends, whatever happened."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = temporary_path(path)
-
-    def __enter__(self) -> Path:
-        return self.path
-
-    def __exit__(self, *_: object) -> None:
-        with suppress(OSError):
-            self.path.unlink(missing_ok=True)
+def _publish(temporary: Path, path: Path, uri: str) -> None:
+    """Give an output its name: never over what belongs to another original, be it a moment old."""
+    if os.path.lexists(path):
+        if not belongs_to(path, uri):
+            raise FileExistsError(errno.EEXIST, "taken by another original's output", str(path))
+        temporary.replace(path)
+        return
+    try:
+        os.link(temporary, path)  # alone among renames it refuses a name that is taken, on every system
+    except FileExistsError:
+        raise
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        temporary.replace(path)
 
 
 def _check(frame: Frame, refocused: Pixels, mask: Mask, provenance: Mapping[str, object]) -> None:
@@ -211,12 +223,14 @@ def _sync(path: Path) -> None:
 def _sync_folder(folder: Path) -> None:
     if os.name != "posix":  # elsewhere a folder cannot be opened; the replace itself is what there is
         return
-    with suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno in _DISK_FAULTS:  # the name may be gone after a power cut: it is written again
+            raise
+    finally:
+        os.close(handle)
 
 
 def read_output(path: Path) -> Refocused:

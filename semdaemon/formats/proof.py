@@ -79,6 +79,6 @@ def _plain(value: object) -> object:
         return [_plain(one) for one in value]
     if isinstance(value, float):
         return value if math.isfinite(value) else None
-    if value is None or isinstance(value, str | int | bool):
+    if value is None or isinstance(value, int | bool):
         return value
-    return str(value)
+    return str(value).encode("utf-8", "backslashreplace").decode()  # a file's name need not be text

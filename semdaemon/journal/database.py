@@ -4,19 +4,35 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
+import structlog
+
 from semdaemon.errors import SemdaemonError
+from semdaemon.journal.integrity import damaged, doubt_of, note_doubt, require_sound
 from semdaemon.journal.lock import WriterLock
 from semdaemon.journal.rows import text_of
-from semdaemon.journal.schema import bring_up_to_date, require_current
+from semdaemon.journal.schema import bring_up_to_date, prepare_new, require_current
+from semdaemon.journal.swap import finish_swap
 from semdaemon.mounts import mount_of
+from semdaemon.standing import StandingFault
 
 Role = Literal["owner", "guest", "reader"]
 BUSY_TIMEOUT_S = 10.0
+_OF_THE_DISK = (
+    "SQLITE_FULL",
+    "SQLITE_IOERR",
+    "SQLITE_READONLY",
+    "SQLITE_CANTOPEN",
+    "SQLITE_CORRUPT",
+    "SQLITE_NOTADB",
+)
+_REMEDY = "Check free space and permissions of the state folder; it goes on by itself."
+_log = structlog.get_logger("semdaemon.journal")
 
 
 class Database:
@@ -44,6 +60,8 @@ class Database:
         self._lock: WriterLock | None = None
         self._writer: sqlite3.Connection | None = None
         self._writing, self._reading = threading.RLock(), threading.RLock()
+        self.standing = StandingFault()
+        self.doubtful_before = 0.0
         if role == "owner":
             _prepare_folder(path.parent)
             self._lock = WriterLock(path.parent)
@@ -51,14 +69,20 @@ class Database:
             raise _missing(path)
         try:
             with _explained(path):
+                if self._lock is not None:
+                    finish_swap(path)
+                    lost = _has_lost_something(path, unclean=self._lock.was_unclean)
                 self._open(role)
+                if self._lock is not None:
+                    self._check(lost_something=lost)
         except BaseException:
-            self.close()
+            self.close(in_order=False)
             raise
 
     def _open(self, role: Role) -> None:
         if role != "reader":
-            self._writer = _connect(self.path.as_posix(), uri=False)
+            self._writer = connect(self.path.as_posix(), uri=False)
+            prepare_new(self._writer)
             self._writer.execute("PRAGMA journal_mode = WAL")
             self._writer.execute("PRAGMA synchronous = NORMAL")
             self._writer.execute("PRAGMA fullfsync = 1")  # macOS: a sync that reaches the disk, not its cache
@@ -66,6 +90,22 @@ class Database:
             (bring_up_to_date if role == "owner" else require_current)(self._writer)
         self._reader = _open_reader(self.path)
         require_current(self._reader)
+
+    def _check(self, *, lost_something: bool) -> None:
+        """Raise where it is damaged; the large focus maps are looked at only where its owner was killed."""
+        unclean = self._lock is not None and self._lock.was_unclean
+        with self.write() as connection:
+            require_sound(self.path, connection, None if unclean else ("frames", "events", "counts"))
+            if lost_something:
+                note_doubt(connection, time.time())
+            self.doubtful_before = doubt_of(connection)
+
+    def vacuum(self, pages: int) -> None:
+        """Return up to so many free pages to the disk."""
+        with self._writing, _explained(self.path):
+            if self._writer is not None:
+                # One step frees one page, and execute() takes one step of what returns no rows.
+                self._writer.executescript(f"PRAGMA incremental_vacuum({int(pages)})")
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
@@ -78,7 +118,7 @@ class Database:
         """One transaction, committed at the end or taken back whole; ``durable`` waits for the disk."""
         if self._writer is None:
             raise SemdaemonError("journal_read_only", f"The journal {self.path} is open for reading only.")
-        with self._writing, _explained(self.path):
+        with self._writing, _explained(self.path), self._noted():
             self._writer.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
             self._writer.execute("BEGIN IMMEDIATE")
             try:
@@ -89,15 +129,41 @@ class Database:
                     self._writer.execute("ROLLBACK")
                 raise
 
-    def close(self) -> None:
+    @contextmanager
+    def _noted(self) -> Iterator[None]:
+        """Tell a disk that is full, and that it takes writes again, once each."""
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            name = getattr(error, "sqlite_errorname", "")
+            if name.startswith(_OF_THE_DISK):
+                fault = f"The journal {self.path} cannot be written: {error}"
+                if self.standing.stands(fault):
+                    _log.error("journal refused", error=fault, remedy=_REMEDY)
+            raise
+        if (lasted_s := self.standing.over()) is not None:
+            _log.warning("journal can be written again", path=str(self.path), after_s=round(lasted_s, 1))
+
+    def close(self, *, in_order: bool = True) -> None:
         """Close, and give the lock back; closing twice does nothing."""
         with self._writing, self._reading:
             for connection in (getattr(self, "_reader", None), self._writer):
                 if connection is not None:
                     connection.close()
             if self._lock is not None:
-                self._lock.release()
+                self._lock.release(in_order=in_order)
                 self._lock = None
+
+
+def _has_lost_something(path: Path, *, unclean: bool) -> bool:
+    """True where an earlier journal's end is missing: emptied, or without the log that a kill leaves."""
+    if not path.exists():
+        return False
+    empty = path.stat().st_size == 0
+    if empty or (unclean and not path.with_name(path.name + "-wal").exists()):
+        _log.warning("journal lost its end; frames seen again say redelivered", path=str(path), empty=empty)
+        return True
+    return False
 
 
 def _prepare_folder(folder: Path) -> None:
@@ -119,7 +185,7 @@ def _prepare_folder(folder: Path) -> None:
         )
 
 
-def _connect(database: str, *, uri: bool) -> sqlite3.Connection:
+def connect(database: str, *, uri: bool) -> sqlite3.Connection:
     connection = sqlite3.connect(
         database, uri=uri, isolation_level=None, timeout=BUSY_TIMEOUT_S, check_same_thread=False
     )
@@ -130,7 +196,7 @@ def _connect(database: str, *, uri: bool) -> sqlite3.Connection:
 
 def _open_reader(path: Path) -> sqlite3.Connection:
     base = path.resolve().as_uri()
-    reader = _connect(f"{base}?mode=ro", uri=True)
+    reader = connect(f"{base}?mode=ro", uri=True)
     try:
         reader.execute("PRAGMA user_version").fetchone()
     except sqlite3.OperationalError:
@@ -138,7 +204,7 @@ def _open_reader(path: Path) -> sqlite3.Connection:
         if path.with_name(path.name + "-wal").exists():
             raise
         # A folder that we may not write to, and no daemon: the file alone is the whole journal.
-        reader = _connect(f"{base}?mode=ro&immutable=1", uri=True)
+        reader = connect(f"{base}?mode=ro&immutable=1", uri=True)
     return reader
 
 
@@ -164,11 +230,7 @@ def _explained(path: Path) -> Iterator[None]:
         raise SemdaemonError(
             "journal_write",
             f"The journal {path} cannot be used: {error}.",
-            remedy="Check free space and permissions of the state folder, then start again.",
+            remedy=_REMEDY,
         ) from error
     except sqlite3.DatabaseError as error:
-        raise SemdaemonError(
-            "journal_damaged",
-            f"The journal {path} is damaged or not a journal: {error}.",
-            remedy="Move it away; a new one is made and the acquisition folders are read again.",
-        ) from error
+        raise damaged(path, str(error)) from error

@@ -1,7 +1,7 @@
 """Which frames came to an end, in the order in which they did: for those who missed it being said.
 
 A position is the number of a step in the journal's history. It counts up over restarts of the daemon, so a
-reader that remembers one position finds everything that ended since.
+reader that remembers one position finds everything that ended since, as long as its history is kept.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ _PAGE = """
 SELECT e.number AS position, e.at AS ended_at, e.state AS ended_as, e.reason AS ended_because,
        e.detail AS ended_with, f.*
 FROM (SELECT * FROM events WHERE number > ? ORDER BY number LIMIT ?) e JOIN frames f USING (key)
-WHERE e.state IN ('published', 'failed', 'skipped') ORDER BY e.number LIMIT ?
+WHERE e.state IN ('published', 'failed', 'skipped') AND e.reason != 'history_dropped'
+ORDER BY e.number LIMIT ?
 """
 _LAST_STEP = "SELECT MAX(number) FROM (SELECT number FROM events WHERE number > ? ORDER BY number LIMIT ?)"
 

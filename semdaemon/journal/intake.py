@@ -52,11 +52,18 @@ def is_known(connection: sqlite3.Connection, sighting: SightedFile) -> bool:
     return known is not None and _same(known, sighting) and not _was_gone(known)
 
 
-def see_file(connection: sqlite3.Connection, sighting: SightedFile, now: float) -> bool:
-    """Record one file; True where that made a row."""
+def see_file(
+    connection: sqlite3.Connection, sighting: SightedFile, now: float, *, doubtful_before: float = 0.0
+) -> bool:
+    """Record one file; True where that made a row.
+
+    ``doubtful_before`` (seconds since 1970) is when an earlier journal was lost: files older than that
+    may have been published by it.
+    """
+    doubtful = sighting.mtime_ns < doubtful_before * 1e9
     known = _newest(connection, sighting.uri)
     if known is None:
-        _insert(connection, sighting, now, generation=0)
+        _insert(connection, sighting, now, generation=0, redelivered=doubtful)
         return True
     if _same(known, sighting):
         if _was_gone(known):  # a share that was unmounted, a file that was moved away and back
@@ -81,13 +88,22 @@ def see_page(connection: sqlite3.Connection, key: int, page: int, now: float) ->
     ).fetchone()
     if known is not None:
         return int(known["key"])
-    return _insert(connection, _FileOf(first), now, generation=first["generation"], page=page)
+    return _insert(
+        connection,
+        _FileOf(first),
+        now,
+        generation=first["generation"],
+        page=page,
+        redelivered=bool(first["redelivered"]),
+    )
 
 
 def restart(connection: sqlite3.Connection, key: int, state: str, reason: str, now: float) -> None:
     """Put a frame back to an earlier state, due at once; back to seen, nothing of its result is kept."""
     forget = _FORGET_RESULT if state == "seen" else {"refocused_at": None, "output": None}
-    said = {"reason": reason, "detail": "", "remedy": ""}
+    said: dict[str, object] = {"reason": reason, "detail": "", "remedy": "", "dropped_at": None}
+    if reason != "came_back":  # which never was read
+        said["redelivered"] = True
     set_columns(connection, key, state=state, **said, check_at=now, changed_at=now, **forget)
     record_event(connection, key, now, state, reason, "")
 
@@ -109,15 +125,22 @@ def record_event(
 
 
 def _insert(
-    connection: sqlite3.Connection, sighting: SightedFile, now: float, *, generation: int, page: int = 0
+    connection: sqlite3.Connection,
+    sighting: SightedFile,
+    now: float,
+    *,
+    generation: int,
+    page: int = 0,
+    redelivered: bool = False,
 ) -> int:
     uri = f"{sighting.uri}#page={page}" if page else sighting.uri
     made = connection.execute(
         "INSERT INTO frames (source, uri, path, relative, page, generation, size_bytes, mtime_ns, state,"
-        " noticed_at, check_at, seen_at, changed_at)"
-        " VALUES (?, ?, CAST(? AS TEXT), CAST(? AS TEXT), ?, ?, ?, ?, 'seen', ?, ?, ?, ?)",
+        " noticed_at, check_at, seen_at, changed_at, redelivered)"
+        " VALUES (?, ?, CAST(? AS TEXT), CAST(? AS TEXT), ?, ?, ?, ?, 'seen', ?, ?, ?, ?, ?)",
         (sighting.source, uri, name_bytes(sighting.path), name_bytes(sighting.relative), page, generation,
-         sighting.size_bytes, sighting.mtime_ns, now, now + sighting.settle_s, now, now),
+         sighting.size_bytes, sighting.mtime_ns, now, now + sighting.settle_s, now, now,
+         redelivered),
     )  # fmt: skip
     key = int(made.lastrowid or 0)
     reason = "page_of_file" if page else "changed_since" if generation else ""

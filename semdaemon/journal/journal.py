@@ -22,7 +22,9 @@ from semdaemon.journal.intake import (
     see_page,
     set_columns,
 )
-from semdaemon.journal.reading import _WITH_MAP, JournalReader, no_such_frame
+from semdaemon.journal.keeping import BACK_TO, JournalKeeping
+from semdaemon.journal.losses import Losses, losses_of, record_excuse, record_loss
+from semdaemon.journal.reading import _WITH_MAP, no_such_frame
 from semdaemon.journal.rows import FINAL, Row, name_bytes, plain, require_transition
 
 FILE_NAME = "journal.sqlite3"
@@ -41,7 +43,7 @@ def find_journal(state_dir: Path) -> Path:
     return state_dir.expanduser() / FILE_NAME
 
 
-class Journal(JournalReader):
+class Journal(JournalKeeping):
     """One row a frame; the daemon's queue and its memory. Any thread may call.
 
     Parameters
@@ -71,8 +73,7 @@ class Journal(JournalReader):
         beside: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        super().__init__(Database(path, "reader" if read_only else "guest" if beside else "owner"))
-        self._clock = clock
+        super().__init__(Database(path, "reader" if read_only else "guest" if beside else "owner"), clock)
         self._settle_turns, self._refocus_turns = count(1), count(1)
 
     # -- what came in ------------------------------------------------------------------------------------
@@ -90,7 +91,8 @@ class Journal(JournalReader):
                 changed = [sighting for sighting in chunk if not is_known(connection, sighting)]
             if changed:
                 with self._database.write() as connection:
-                    new += sum(see_file(connection, sighting, self._clock()) for sighting in changed)
+                    now, doubtful = self._clock(), self._database.doubtful_before
+                    new += sum(see_file(connection, each, now, doubtful_before=doubtful) for each in changed)
         return new
 
     def add_page(self, key: int, page: int) -> Row:
@@ -146,6 +148,23 @@ class Journal(JournalReader):
     def release(self, key: int) -> None:
         """Take back one `attempt` that was no fault of the frame; it stays where it is."""
         with self._database.write() as connection:
+            connection.execute("UPDATE frames SET attempts = MAX(0, attempts - 1) WHERE key = ?", (key,))
+
+    def worker_lost(self, key: int, detail: str) -> Losses:
+        """Note that the worker was lost over this frame; on disk before it returns the losses so far."""
+        with self._database.write(durable=True) as connection:
+            record_loss(connection, key, _state_of(connection, key), self._clock(), detail)
+            return losses_of(connection, key)
+
+    def losses(self, key: int) -> Losses:
+        """Worker processes lost over this frame since it was last begun anew."""
+        with self._database.read() as connection:
+            return losses_of(connection, key)
+
+    def excuse(self, key: int, detail: str) -> None:
+        """The worker was ill: neither what was lost over this frame so far nor the last attempt counts."""
+        with self._database.write(durable=True) as connection:
+            record_excuse(connection, key, _state_of(connection, key), self._clock(), detail)
             connection.execute("UPDATE frames SET attempts = MAX(0, attempts - 1) WHERE key = ?", (key,))
 
     # -- what became of it -------------------------------------------------------------------------------
@@ -277,10 +296,8 @@ class Journal(JournalReader):
         with self._database.write(durable=True) as connection:
             now = self._clock()
             connection.execute("UPDATE frames SET check_at = ? WHERE state IN ('seen', 'held')", (now,))
-            for back_from, back_to in (("settled", "seen"), ("refocused", "scored")):
-                keys = connection.execute("SELECT key FROM frames WHERE state = ?", (back_from,)).fetchall()
-                for (key,) in keys:
-                    restart(connection, key, back_to, "restarted", now)
+        for state in BACK_TO:
+            self.take_up(state)
         return before
 
     def _move(
@@ -300,6 +317,13 @@ class Journal(JournalReader):
         set_columns(connection, key, state=state, reason=reason, detail=said, changed_at=now, **columns)
         if (state, reason) != (found["state"], found["reason"]):
             record_event(connection, key, now, state, reason, said)
+
+
+def _state_of(connection: sqlite3.Connection, key: int) -> str:
+    found = connection.execute("SELECT state FROM frames WHERE key = ?", (key,)).fetchone()
+    if found is None:
+        raise no_such_frame(str(key))
+    return str(found["state"])
 
 
 def _added(connection: sqlite3.Connection, key: int, summary: Mapping[str, Any]) -> str:

@@ -35,11 +35,18 @@ class WriterLock:
         except sqlite3.OperationalError as error:
             self._connection.close()
             raise self._refusal(folder, error) from error
-        self._owner_file.write_text(json.dumps({"pid": os.getpid(), "since": time.time()}), encoding="utf-8")
+        self.was_unclean = self._owner_file.exists()
+        """Whether the owner before this one was killed."""
+        with contextlib.suppress(OSError):  # a full disk: the file is only for the error's text
+            self._owner_file.write_text(
+                json.dumps({"pid": os.getpid(), "since": time.time()}), encoding="utf-8"
+            )
 
-    def release(self) -> None:
-        """Let another daemon have the folder."""
-        self._owner_file.unlink(missing_ok=True)
+    def release(self, *, in_order: bool = True) -> None:
+        """Let another daemon have the folder; not ``in_order``, an owner that was killed stays known."""
+        if in_order or not self.was_unclean:
+            with contextlib.suppress(OSError):
+                self._owner_file.unlink(missing_ok=True)
         self._connection.close()
 
     def _refusal(self, folder: Path, error: sqlite3.OperationalError) -> SemdaemonError:

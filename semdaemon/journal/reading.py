@@ -11,6 +11,7 @@ from typing import Self
 from semdaemon.errors import SemdaemonError
 from semdaemon.journal import endings
 from semdaemon.journal.database import Database
+from semdaemon.journal.integrity import damaged
 from semdaemon.journal.rows import OPEN, STATES, Event, Row, name_bytes, row_from
 
 _WITH_MAP = "SELECT f.*, m.focus_blob FROM frames f LEFT JOIN focus_maps m USING (key)"
@@ -44,11 +45,7 @@ class JournalReader:
         with self._database.read() as connection:
             said = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
         if said != "ok":
-            raise SemdaemonError(
-                "journal_damaged",
-                f"The journal {self.path} is damaged: {said}.",
-                remedy="Move it away; a new one is made and the acquisition folders are read again.",
-            )
+            raise damaged(self.path, str(said))
 
     def row(self, key: int) -> Row:
         """The frame with this number, focus map included; raises ``no_such_frame``."""

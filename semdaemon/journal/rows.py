@@ -55,6 +55,11 @@ class Row:
         (height, width) in pixels, None until read.
     pixel_size_m
         (y, x) in metres, None where unknown.
+    redelivered
+        Its messages may have been sent before: a step was cut off, it was asked for again, or an earlier
+        journal was lost.
+    dropped_at
+        When its history and focus map were dropped (retention), None where they were not.
     focus_blob
         The focus map's bytes; only `Journal.row` and `Journal.next_to_refocus` load it.
     """
@@ -90,6 +95,8 @@ class Row:
     pixel_size_m: tuple[float, float] | None
     output: Path | None
     summary: Mapping[str, Any] = field(default_factory=dict)
+    redelivered: bool = False
+    dropped_at: float | None = None
     focus_blob: bytes | None = None
 
     @property
@@ -113,8 +120,10 @@ def row_from(found: sqlite3.Row | Mapping[str, Any]) -> Row:
     height, width = values.pop("height"), values.pop("width")
     size_y_m, size_x_m = values.pop("pixel_size_y_m"), values.pop("pixel_size_x_m")
     output, summary = values.pop("output"), values.pop("summary")
+    redelivered = bool(values.pop("redelivered"))
     return Row(
         **{**values, "path": Path(values["path"]), "relative": Path(values["relative"])},
+        redelivered=redelivered,
         shape=None if height is None else (height, width),
         pixel_size_m=None if size_y_m is None else (size_y_m, size_x_m),
         output=None if output is None else Path(output),

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from semdaemon.errors import SemdaemonError
 
-VERSION = 1
+VERSION = 2
 APPLICATION_ID = 0x53454D44  # 'SEMD'
 
 _TABLES = """
@@ -46,6 +46,8 @@ CREATE TABLE frames (
     pixel_size_x_m REAL,
     output TEXT,
     summary TEXT NOT NULL DEFAULT '',
+    redelivered INTEGER NOT NULL DEFAULT 0,
+    dropped_at REAL,
     UNIQUE (uri, generation)
 );
 CREATE TABLE focus_maps (
@@ -65,6 +67,8 @@ INSERT INTO counts VALUES ('seen',0),('held',0),('settled',0),('scored',0),('ref
                           ('published',0),('failed',0),('skipped',0);
 """
 
+_NOTES = "CREATE TABLE notes (name TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;\n"
+
 # Partial indexes hold only what waits, so taking the next frame costs the same after 100,000 finished ones.
 _INDEXES = """
 CREATE INDEX frames_to_settle ON frames (mtime_ns, key, check_at) WHERE state IN ('seen','held');
@@ -78,6 +82,10 @@ CREATE INDEX frames_by_path ON frames (path);
 CREATE INDEX events_of_frame ON events (key, number);
 """
 
+_TO_DROP = """
+CREATE INDEX frames_to_drop ON frames (finished_at) WHERE finished_at IS NOT NULL AND dropped_at IS NULL;
+"""
+
 # Counting by trigger keeps the tally in the same transaction as the change, whoever makes it.
 _TRIGGERS = """
 CREATE TRIGGER count_new AFTER INSERT ON frames BEGIN
@@ -89,8 +97,24 @@ CREATE TRIGGER count_move AFTER UPDATE OF state ON frames WHEN OLD.state != NEW.
 END;
 """
 
+_COUNT_GONE = """
+CREATE TRIGGER count_gone AFTER DELETE ON frames BEGIN
+    UPDATE counts SET frames = frames - 1 WHERE state = OLD.state;
+END;
+"""
+
+
+def _to_2(connection: sqlite3.Connection) -> None:
+    """What may have been sent before, and what was dropped, are kept in columns of their own."""
+    connection.execute("ALTER TABLE frames ADD COLUMN redelivered INTEGER NOT NULL DEFAULT 0")
+    connection.execute("ALTER TABLE frames ADD COLUMN dropped_at REAL")
+    connection.execute("UPDATE frames SET redelivered = 1 WHERE reason = 'restarted' OR requeues > 0")
+    for statement in _statements(_NOTES + _TO_DROP + _COUNT_GONE):
+        connection.execute(statement)
+
+
 # From version N to N + 1; each runs inside the transaction that also raises the version.
-_MIGRATIONS: dict[int, Callable[[sqlite3.Connection], None]] = {}
+_MIGRATIONS: dict[int, Callable[[sqlite3.Connection], None]] = {1: _to_2}
 
 
 def version_of(connection: sqlite3.Connection) -> int:
@@ -116,6 +140,12 @@ def require_current(connection: sqlite3.Connection) -> None:
         )
 
 
+def prepare_new(connection: sqlite3.Connection) -> None:
+    """Make an empty file one whose free pages can be returned to the disk; before anything else is set."""
+    if version_of(connection) == 0:
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+
+
 def bring_up_to_date(connection: sqlite3.Connection) -> None:
     """Create the tables, or migrate an older journal step by step, all or nothing."""
     if version_of(connection) == VERSION:
@@ -132,7 +162,7 @@ def bring_up_to_date(connection: sqlite3.Connection) -> None:
 def _create_or_migrate(connection: sqlite3.Connection) -> None:
     version = version_of(connection)  # again, now that nobody else can be at it
     if version == 0:
-        for statement in _statements(_TABLES + _INDEXES + _TRIGGERS):
+        for statement in _statements(_TABLES + _NOTES + _INDEXES + _TO_DROP + _TRIGGERS + _COUNT_GONE):
             connection.execute(statement)
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     else:

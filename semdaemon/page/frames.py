@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from semdaemon.advice.sentence import sentence
 from semdaemon.focus import FocusMap
 from semdaemon.journal import Event, Row
 
@@ -42,6 +43,7 @@ def full(row: Row, history: Sequence[Event]) -> dict[str, Any]:
         "content_sha256": row.content_sha256,
         "output": None if row.output is None else _text(str(row.output)),
         "summary": dict(row.summary),
+        "advice": _advice(row),
         "focus": FocusMap.from_bytes(row.focus_blob).as_json() if row.focus_blob else None,
         "history": [
             {
@@ -53,6 +55,11 @@ def full(row: Row, history: Sequence[Event]) -> dict[str, Any]:
             for event in history
         ],
     }
+
+
+def _advice(row: Row) -> str | None:
+    advice = row.summary.get("advice")
+    return sentence(advice) if isinstance(advice, Mapping) else None
 
 
 def _time(seconds: float | None) -> str | None:

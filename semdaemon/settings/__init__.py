@@ -3,6 +3,7 @@
 Precedence, highest first: command line, environment ``SEMDAEMON_<SECTION>__<KEY>``, settings file, default.
 """
 
+from semdaemon.settings.advising import Advice
 from semdaemon.settings.intake import Folder, Limits, MicroManager, NDTiff, Pushed, Spool
 from semdaemon.settings.load import load_settings
 from semdaemon.settings.reach import Page, Publish
@@ -23,6 +24,7 @@ from semdaemon.settings.work import Focus, Output, Refocus, Worker
 
 __all__ = [
     "FILE_NAME",
+    "Advice",
     "Curve",
     "Daemon",
     "Focus",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from semdaemon.settings.settings import Settings
 
 SWAPPABLE: dict[str, tuple[str, ...]] = {
-    "daemon": ("log_level", "stall_s", "drain_s"),
+    "daemon": ("log_level", "stall_s", "drain_s", "keep_days"),
     "folder": (
         "patterns", "ignore", "settle_s", "hold_s", "give_up_s", "rescan_s", "poll_s",
         "sidecar", "sidecar_wait_s",
@@ -21,6 +21,9 @@ SWAPPABLE: dict[str, tuple[str, ...]] = {
     ),
     "refocus": (
         "weights", "engine", "everywhere", "feather_px", "min_tiles", "audit_max_residual", "audit",
+    ),
+    "advice": (
+        "enabled", "aperture_mrad", "aperture_relative_sd", "tolerance", "retake_share", "each_position",
     ),
     "worker": ("device", "threads", "tile_px", "timeout_s", "start_timeout_s", "max_restarts", "backoff_s"),
     "output": ("compression", "keep_original_page"),

@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from semdaemon.settings.advising import Advice
 from semdaemon.settings.intake import Folder, Limits, MicroManager, NDTiff, Pushed, Spool
 from semdaemon.settings.reach import Page, Publish
 from semdaemon.settings.section import HomePath, Section, default_state_dir
@@ -30,6 +31,11 @@ class Daemon(Section):
     stall_s: float = Field(
         120.0, gt=0, description="Frames that wait so long without one advancing: the service is stuck, s."
     )
+    keep_days: float = Field(
+        365.0,
+        ge=0,
+        description="Older frames lose history and focus map, and their row once the file is gone; 0: none.",
+    )
     drain_s: float = Field(20.0, ge=0, description="How long a stop waits for work in flight, seconds.")
 
 
@@ -46,6 +52,7 @@ class Settings(BaseSettings):
     limits: Limits = Limits()
     focus: Focus = Focus()
     refocus: Refocus = Refocus()
+    advice: Advice = Advice()
     worker: Worker = Worker()
     output: Output = Output()
     publish: Publish = Publish()

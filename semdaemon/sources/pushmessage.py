@@ -71,7 +71,8 @@ def frame_of(header: PushedHeader, buffer: bytes | memoryview, limits: Limits) -
         acquired_at=header.acquired_at or micromanager.acquired_at(told),
         pixel_size_m=header.pixel_size_m or micromanager.pixel_size_m(told),
         vendor=header.vendor,
-        metadata=header.metadata,
+        # Which hook it came from: its frames are one run.
+        metadata={**header.metadata, "Sender": header.sender} if header.sender else header.metadata,
     )
 
 

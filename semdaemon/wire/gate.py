@@ -148,8 +148,8 @@ class Gate:
         if held <= most_bytes:
             return True
         for door in self._doors:
-            if connection in door.open:
-                self._cut(connection, door.open[connection], "greedy")
+            if (endpoint := door.open.pop(connection, None)) is not None:
+                self._cut(connection, endpoint, "greedy")
         return False
 
     # -- the thread --

@@ -96,11 +96,80 @@ class FrameHeader(Header):
     output: str | None = Field(None, description="Where the refocused TIFF was saved (URI).")
 
 
+class RunDescription(Described):
+    """The run that a frame belongs to: frames that are comparable."""
+
+    id: str = Field(description="8 hexadecimal digits from what follows.")
+    source: str
+    dataset: str = Field("", description="NDTiff dataset, folder, or the hook that pushed it.")
+    detector: str = Field("", description="Detector or channel, as its vendor calls it.")
+    position: str = Field("", description="Stage position, where each is followed by itself.")
+    frames: int = Field(ge=0, description="Seen of this run so far.")
+
+
+class LostRegion(Described):
+    """Tiles that hang together and are beyond repair."""
+
+    area: list[int] = Field(min_length=4, max_length=4, description="[top, left, bottom, right], pixels.")
+    tiles: int = Field(ge=1)
+    verdict: Literal["beyond_repair"] = "beyond_repair"
+
+
+class PositionDescription(Described):
+    """Where stage and lens stood, in the vendor's axes and signs; null where it is not written."""
+
+    x_um: float | None = None
+    y_um: float | None = None
+    z_um: float | None = None
+    working_distance_um: float | None = None
+
+
+class FocusDescription(Described):
+    """How far the focus coordinate is off; every key null where nobody can know it. ``_sd``: 1 sigma."""
+
+    axis: Literal["stage_z", "working_distance"] | None = Field(None, description="The coordinate.")
+    at_um: float | None = Field(None, description="The frame's coordinate.")
+    target_um: float | None = Field(None, description="at_um + correction_um.")
+    magnitude_um: float | None = Field(None, description="How far off, whichever way.")
+    magnitude_sd_um: float | None = None
+    correction_um: float | None = Field(None, description="To be added; null unless the side is known.")
+    correction_sd_um: float | None = None
+    candidates_um: list[float] = Field(
+        default_factory=list,
+        max_length=2,
+        description="Both ways, likelier first, where the side is unknown.",
+    )
+    steepness_px_per_um: float | None = Field(None, description="Blur per defocus, far from focus.")
+    steepness_sd_px_per_um: float | None = None
+    drift_um_per_s: float | None = Field(None, description="How fast the place of focus moves.")
+    drift_sd_um_per_s: float | None = None
+
+
+class AdviceHeader(Header):
+    """``advice``: what a person or program at the microscope might do; no arrays. Never acted upon here."""
+
+    event: Literal["advice"] = "advice"
+    frame: FrameDescription
+    run: RunDescription
+    state: Literal["attention", "well"] = Field(description="well: once, when attention is over.")
+    reasons: list[str] = Field(default_factory=list, description="Stable snake_case codes.")
+    retake: bool = Field(description="The frame should be taken again.")
+    regions: list[LostRegion] = Field(default_factory=list, max_length=32)
+    sigma_px: float | None = Field(None, description="The frame's blur as a whole.")
+    sigma_nm: float | None = Field(None, description="The same on the sample; null without a pixel size.")
+    sharpest_px: float | None = Field(None, description="The run's blur in focus, where it is known.")
+    position: PositionDescription | None = None
+    focus: FocusDescription
+
+
 class FaultHeader(Header):
     """``fault``: a frame that could not be read or refocused, or a part of the daemon that is ill."""
 
     event: Literal["fault"] = "fault"
     frame: dict[str, Any] | None = Field(None, description="What is known of it; may be the uri alone.")
+    part: str | None = Field(
+        None, description="The part of the daemon that it is about, where it is no frame."
+    )
     code: str = Field(description="Stable snake_case reason.")
     message: str
     remedy: str = Field("", description="What a person can do.")
@@ -172,6 +241,7 @@ EVENTS: dict[str, type[Header]] = {
     "score": ScoreHeader,
     "preview": PreviewHeader,
     "frame": FrameHeader,
+    "advice": AdviceHeader,
     "fault": FaultHeader,
     "status": StatusHeader,
     "heartbeat": HeartbeatHeader,

@@ -143,7 +143,7 @@ class Publisher:
         Parameters
         ----------
         event
-            ``score``, ``preview``, ``frame``, ``status``, ``fault`` (or ``heartbeat``).
+            ``score``, ``preview``, ``frame``, ``advice``, ``status``, ``fault`` (or ``heartbeat``).
         header
             What the event's model in `semdaemon.wire.headers` asks for, and anything beside it.
         arrays

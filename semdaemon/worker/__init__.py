@@ -1,6 +1,7 @@
 """The process that owns the accelerator, and its supervisor in the parent."""
 
-from semdaemon.worker.blame import DEATHS
-from semdaemon.worker.supervisor import Worker, WorkerAnswer
+from semdaemon.worker.answer import WorkerAnswer
+from semdaemon.worker.blame import DEATHS, MOST_LOSSES
+from semdaemon.worker.supervisor import Worker
 
-__all__ = ["DEATHS", "Worker", "WorkerAnswer"]
+__all__ = ["DEATHS", "MOST_LOSSES", "Worker", "WorkerAnswer"]

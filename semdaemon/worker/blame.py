@@ -10,6 +10,9 @@ DEATHS = frozenset({"worker_died", "worker_timeout", "worker_silent", "accelerat
 """The process was lost in the middle of a job. The frame is tried once more, in a fresh process that passed
 its probe; a frame that loses the worker twice is set aside."""
 
+MOST_LOSSES = 2
+"""So many worker processes may be lost over one frame; then it is set aside."""
+
 SUSPICIOUS = frozenset({"worker_exception", "out_of_memory", "not_finite"})
 """The process lives and says that a job failed in a way that a sick device or a bad frame could cause."""
 

@@ -92,6 +92,12 @@ class Health:
         self.backoff_s, self.max_restarts = backoff_s, max_restarts
         self.phase, self.job, self.retry_at, self.failures_in_a_row = "stopped", None, 0.0, 0
 
+    def gone(self, fault: str) -> None:
+        """It was lost while it was idle: started again without a pause."""
+        self.last_code, self.last_fault, self.job = "worker_gone", fault, None
+        self.restarts += 1
+        self.phase = "stopped"
+
     def probed(self, result: ProbeResult) -> None:
         """Note how a probe ended."""
         self.probe, self.probed_at = result, datetime.now(UTC)

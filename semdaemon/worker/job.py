@@ -16,7 +16,7 @@ from semdaemon.refocus.discriminative import Refocused, Refocuses, refocus_frame
 from semdaemon.settings import Refocus
 from semdaemon.worker.faults import ends_the_process, kind_of
 from semdaemon.worker.ladder import Ladder, Rung
-from semdaemon.worker.memory import job_bytes, room_lacking
+from semdaemon.worker.memory import TileCost, job_bytes, room_lacking
 from semdaemon.worker.shared import Attached, Layout
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ class Bench:
     card: WeightsCard
     refocus: Refocus
     ladder: Ladder
+    tile_cost: TileCost
     attached: Attached
     send: Send
 
@@ -122,9 +123,8 @@ class Bench:
             self.send({"kind": "step", "job": job["job"], "rung": str(rung), "why": why})
 
         def lacking(rung: Rung) -> str:
-            windowed = rung.name in ("windows", "on_cpu")
-            needed = job_bytes(pixels, rung.tile_px, windowed=windowed, device=rung.device)
-            return room_lacking(needed)
+            on_host = rung.device == "cpu"
+            return room_lacking(job_bytes(pixels, rung.tile_px, self.tile_cost, on_host=on_host))
 
         return self.ladder.run(run, pixels=pixels, lacking=lacking, told=told, watch=progress.tile)
 
@@ -143,13 +143,15 @@ def make_bench(settings: dict[str, Any], send: Send) -> Bench:
         named = {**refocus, "weights": str(card.path)}
         return make_engine(named, {**worker, "device": "cpu"})[0]
 
+    spec = NetworkSpec(**card.spec)
+
     def windowed(inner: Engine) -> Refocuses:
-        spec = NetworkSpec(**card.spec)
         return Windowed(inner, margin_px=spec.frame_radius_px, multiple=spec.multiple)
 
     allowed = worker["cpu_fallback"] and engine.device != "cpu"
     ladder = Ladder(engine, windowed=windowed, on_cpu=on_cpu if allowed else None)
-    return Bench(engine, card, Refocus(**refocus), ladder, Attached(), send)
+    cost = TileCost(4 * spec.filters / spec.unshuffle**2, spec.radius_px)
+    return Bench(engine, card, Refocus(**refocus), ladder, cost, Attached(), send)
 
 
 def said(error: SemdaemonError) -> dict[str, str]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeVar
@@ -12,6 +14,7 @@ from semdaemon.refocus.discriminative import Refocuses
 from semdaemon.worker.faults import ends_the_process, kind_of
 
 LEAST_TILE_PX = 64
+REMEMBER_S = 300.0
 _T = TypeVar("_T")
 
 
@@ -46,6 +49,15 @@ class Rung:
         return f"{words[self.name]} ({self.device}{tiles})"
 
 
+@dataclass(frozen=True, slots=True)
+class _Learnt:
+    """The rung that served a frame of this many pixels, and when."""
+
+    pixels: int
+    number: int
+    at: float
+
+
 class Ladder:
     """Runs a job on the highest rung that memory allows.
 
@@ -65,11 +77,13 @@ class Ladder:
         *,
         windowed: Callable[[Any], Refocuses] | None = None,
         on_cpu: Callable[[], Any] | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._engine, self._windowed, self._on_cpu = engine, windowed, on_cpu
         self._full_tile_px: int | None = getattr(engine, "tile_px", None)
         self._cpu_engine: Any = None
-        self._learnt: tuple[int, int] | None = None
+        self._clock = clock
+        self._learnt: _Learnt | None = None
         self.tainted = False
 
     def rungs(self) -> list[Rung]:
@@ -96,7 +110,7 @@ class Ladder:
         told: Callable[[Rung, str], None] = lambda _rung, _why: None,
         watch: Callable[[int, int], None] | None = None,
     ) -> tuple[_T, Rung]:
-        """Try rung after rung; a frame as large as one that ran out before begins where that one ended.
+        """Try rung after rung; for a while, a frame as large as one that ran out begins where that one ended.
 
         Parameters
         ----------
@@ -118,7 +132,7 @@ class Ladder:
             why = lacking(rung) or self._try(rung, job, watch)
             if not isinstance(why, str):
                 if number:
-                    self._learnt = (pixels, number)
+                    self._learnt = _Learnt(pixels, number, self._clock())
                 return why[0], rung
             tried.append(f"{rung}: {why}")
             told(rung, why)
@@ -130,7 +144,11 @@ class Ladder:
         )
 
     def _first(self, pixels: int) -> int:
-        return self._learnt[1] if self._learnt is not None and pixels >= self._learnt[0] else 0
+        learnt = self._learnt
+        if learnt is None or pixels < learnt.pixels:
+            return 0
+        # Another program may have given the memory back meanwhile.
+        return learnt.number if self._clock() - learnt.at < REMEMBER_S else 0
 
     def _try(
         self, rung: Rung, job: Callable[[Refocuses], _T], watch: Callable[[int, int], None] | None
@@ -165,11 +183,8 @@ class Ladder:
     def _give_back(self) -> None:
         """What the failed attempt held: Python's garbage, and the allocator's cache on the device."""
         gc.collect()
-        if self._engine.device == "cpu":
-            return
-        import torch
-
-        if self._engine.device == "cuda":
+        torch = sys.modules.get("torch")  # an engine of another kind has no cache there
+        if torch is not None and self._engine.device == "cuda":
             torch.cuda.empty_cache()
-        elif self._engine.device == "mps":
+        elif torch is not None and self._engine.device == "mps":
             torch.mps.empty_cache()

@@ -3,28 +3,54 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
 from semdaemon.errors import FrameError
 
-# Peak of the worker process above what it holds at rest, bytes a pixel of the image area.
-# Measured by `tests/system/test_worker_memory.py` (slow), which fails where a frame takes more.
-FRAME_BYTES_PER_PX = 64
-ENGINE_BYTES_PER_PX = 64
-TILE_BYTES_PER_PX = 3000
+FRAME_BYTES_PER_PX = 60
+"""Peak of the worker process above what it holds at rest, for each pixel of the image area.
+`tests/system/test_worker_memory.py` (slow) measures 42 to 50, and fails above this."""
+
+ACTIVATIONS = 12
+"""So many activations of a tile are held at once, on the device; 9 measured with oneDNN on a CPU."""
 
 _SPARE_BYTES = 64 * 2**20
 _SHM, _CGROUPS = Path("/dev/shm"), Path("/sys/fs/cgroup")  # noqa: S108 - asked for its size only
 
 
-def job_bytes(pixels: int, tile_px: int | None, *, windowed: bool, device: str) -> int:
-    """What one job takes of the host's memory at its peak, bytes; a bound, not a mean."""
-    on_host = device == "cpu"
-    engine = ENGINE_BYTES_PER_PX * pixels if on_host and not windowed else 0
-    tile = TILE_BYTES_PER_PX * (tile_px or 0) ** 2 if on_host else 0
-    return FRAME_BYTES_PER_PX * pixels + engine + tile
+@dataclass(frozen=True, slots=True)
+class TileCost:
+    """What a network takes for a tile.
+
+    Attributes
+    ----------
+    activation_bytes_per_px
+        One activation, for each pixel of the tile with its halo.
+    halo_px
+        On each side.
+    """
+
+    activation_bytes_per_px: float
+    halo_px: int
+
+    def bytes(self, tile_px: int) -> int:
+        """A tile's peak."""
+        return int(ACTIVATIONS * self.activation_bytes_per_px * (tile_px + 2 * self.halo_px) ** 2)
+
+
+def job_bytes(pixels: int, tile_px: int | None, cost: TileCost, *, on_host: bool) -> int:
+    """What one job takes of the host's memory at its peak, bytes; a bound, not a mean.
+
+    Parameters
+    ----------
+    on_host
+        The device is the CPU, so that tiles are in the same memory.
+    """
+    tile = cost.bytes(tile_px) if on_host and tile_px is not None else 0
+    return FRAME_BYTES_PER_PX * pixels + tile
 
 
 def available_bytes() -> int:

@@ -6,61 +6,26 @@ import json
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from typing import Any
 
 import structlog
 
 from semdaemon.errors import FrameError, WorkerError
-from semdaemon.frame import Frame, Mask, Pixels
+from semdaemon.frame import Frame
 from semdaemon.refocus import probe
 from semdaemon.refocus.probe import ProbeResult
 from semdaemon.settings import Settings
+from semdaemon.worker.answer import WorkerAnswer
 from semdaemon.worker.blame import DEATHS, SUSPICIOUS, blame
 from semdaemon.worker.child import Child, StartRefused
+from semdaemon.worker.exchange import Exchange, Patience, Reply
 from semdaemon.worker.health import Health, Job
-from semdaemon.worker.memory import no_room, require_shared
+from semdaemon.worker.probing import Prober
 from semdaemon.worker.process import serve
-from semdaemon.worker.shared import Block, Layout
 
 _PROBE_S = 60.0
 _log = structlog.get_logger("semdaemon.worker")
-
-
-@dataclass(frozen=True)
-class WorkerAnswer:
-    """A frame that came back from the worker.
-
-    Attributes
-    ----------
-    pixels, mask
-        (height, width), the frame's dtype and bool; the caller owns them.
-    regions
-        One report a region (see `semdaemon.refocus.discriminative.RegionReport`).
-    levels
-        Grey levels at 0 and 1 of the network's input.
-    weights
-        ``name``, ``sha256``, ``sigma_max_px``.
-    seconds
-        Time in the worker.
-    rung
-        Where memory ran out: what was stepped down to (see `semdaemon.worker.ladder.Rung`).
-    """
-
-    pixels: Pixels
-    mask: Mask
-    regions: list[dict[str, Any]]
-    levels: tuple[float, float]
-    weights: dict[str, Any]
-    device: str
-    seconds: float
-    rung: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def stepped_down(self) -> bool:
-        """True where it did not go as set, for want of memory."""
-        return bool(self.rung) and self.rung["name"] != "as_set"
 
 
 class Worker:
@@ -74,11 +39,9 @@ class Worker:
         self._settings = settings.worker
         self._json = _told(settings)
         self._target = target
-        self._block = Block()
+        self._exchange, self._prober = Exchange(), Prober()
         self._child: Child | None = None
         self._silence_s: float | None = None
-        self._stored: Mapping[str, Any] = {}
-        self._first: Mapping[str, Any] = {}
         self._health = Health(self._settings.backoff_s, self._settings.max_restarts)
         self._stopping = threading.Event()
         # Held by whoever talks to the process, so that `stop` takes nothing from under a job.
@@ -90,7 +53,7 @@ class Worker:
         if told == self._json:
             return
         with self._talking:
-            self._settings, self._json, self._first = settings.worker, told, {}
+            self._settings, self._json, self._prober = settings.worker, told, Prober()
             self._kill()
             # Other settings may be the remedy: they are tried at once, whatever failed before.
             self._health.begin_anew(self._settings.backoff_s, self._settings.max_restarts)
@@ -117,17 +80,18 @@ class Worker:
             pass
 
     def probe(self, timeout_s: float = _PROBE_S) -> bool:
-        """True where the worker is known to be well; costs some milliseconds, for systemd's watchdog.
+        """False where an idle worker was asked for the test picture just now and got it wrong.
 
-        An idle worker refocuses the test picture. A busy one is left alone: its progress is watched anyway.
-        One that was never needed is well; one that pauses after a failure is not. Starts nothing;
-        a worker that fails is killed, and started again after its pause.
+        Costs some milliseconds; for systemd's watchdog.
+        One that is busy is left alone: its progress is watched anyway.
+        One that is not up (not needed yet, or pausing after a failure: see `describe`) cannot be asked.
+        One that fails is killed, and comes back by itself.
         """
         if not self._talking.acquire(blocking=False):
-            return not self._health.degraded
+            return True
         try:
             if self._child is None:
-                return self._health.phase == "stopped"
+                return True
             result = self._probe(timeout_s)
             if result.passed:
                 self._health.recovered()
@@ -171,7 +135,7 @@ class Worker:
         deadline = time.monotonic() + self._settings.start_timeout_s
         self._child = Child(self._target, self._json, self._stopping)
         known = self._child.ready(self._settings.start_timeout_s)
-        self._stored = known["probe"]
+        self._prober.stored_is(known["probe"])
         self._silence_s = self._settings.silence_s if known["reports_progress"] else None
         self._health.description = {key: known[key] for key in ("pid", "device", "weights")}
         result = self._probe(max(1.0, deadline - time.monotonic()))
@@ -195,27 +159,12 @@ class Worker:
         frame, focus = probe.picture()
         phase, self._health.phase = self._health.phase, "busy"
         try:
-            answer, pixels, mask = self._exchange(
-                frame, focus.to_bytes(), {"probe": True}, timeout_s=timeout_s, silence_s=None
-            )
+            patience = Patience(timeout_s)
+            result = self._prober.judge(self._job(frame, focus.to_bytes(), {"probe": True}, patience))
         except (WorkerError, FrameError) as error:
             result = ProbeResult(False, why=error.message)
-        else:
-            result = self._judge(answer, pixels, mask)
         self._health.phase = phase
         self._health.probed(result)
-        return result
-
-    def _judge(self, answer: Mapping[str, Any], pixels: Pixels, mask: Mask) -> ProbeResult:
-        if answer["kind"] == "failed":
-            return ProbeResult(False, why=answer["message"])
-        if probe.usable(self._stored):
-            return probe.judge(pixels, mask, self._stored)
-        if self._first:
-            return probe.judge(pixels, mask, self._first, against="first")
-        result = probe.judge(pixels, mask, {})
-        if result.passed:
-            self._first = probe.answer_from(pixels)
         return result
 
     # -- jobs ------------------------------------------------------------------------------------------
@@ -235,16 +184,11 @@ class Worker:
         with self._talking:
             self.start()
             self._health.phase, self._health.job = "busy", Job(frame.id, time.monotonic())
+            patience = Patience(self._settings.timeout_s, self._silence_s)
             try:
-                answer, pixels, mask = self._exchange(
-                    frame,
-                    focus_blob,
-                    {"everywhere": everywhere},
-                    timeout_s=self._settings.timeout_s,
-                    silence_s=self._silence_s,
-                )
-                if answer["kind"] == "failed":
-                    raise self._fault_of(answer, frame)
+                reply = self._job(frame, focus_blob, {"everywhere": everywhere}, patience)
+                if reply.failed:
+                    raise self._fault_of(reply.said, frame)
             except WorkerError as error:
                 self._lost(error)
                 raise
@@ -252,59 +196,31 @@ class Worker:
                 self._health.served()
                 raise
             self._health.served()
-            if answer["ends"]:
+            if reply.said["ends"]:
                 # It served this frame after a fault that may stay; the next frame gets a fresh process.
                 self._kill()
-            return self._answer(answer, pixels, mask)
+                self._health.phase = "stopped"
+            return self._answer(reply)
 
-    def _answer(self, answer: Mapping[str, Any], pixels: Pixels, mask: Mask) -> WorkerAnswer:
-        # Nobody changes them any more, so the publisher need not copy them again.
-        pixels.flags.writeable = mask.flags.writeable = False
-        return WorkerAnswer(
-            pixels=pixels,
-            mask=mask,
-            regions=answer["regions"],
-            levels=(answer["levels"][0], answer["levels"][1]),
-            weights=self._health.description["weights"],
-            device=answer["rung"]["device"],
-            seconds=answer["seconds"],
-            rung=answer["rung"],
-        )
-
-    def _exchange(
-        self,
-        frame: Frame,
-        focus_blob: bytes,
-        asked: Mapping[str, Any],
-        *,
-        timeout_s: float,
-        silence_s: float | None,
-    ) -> tuple[dict[str, Any], Pixels, Mask]:
-        """One job through shared memory; the pixels and mask are copies, and worthless where it failed."""
-        child = self._child
-        if child is None:
+    def _job(self, frame: Frame, focus_blob: bytes, asked: Mapping[str, Any], patience: Patience) -> Reply:
+        if self._child is None:
             raise WorkerError("worker_gone", "The worker process is gone.")
-        layout = Layout(frame.shape, frame.pixels.dtype.name, len(focus_blob))
-        memory = self._fit(layout)
-        pixels, refocused, mask = layout.arrays(memory)
-        pixels[...] = frame.pixels
-        layout.put_focus(memory, focus_blob)
-        job = {**layout.as_dict(), "memory": memory.name, **asked}
-        answer = child.ask(job, timeout_s=timeout_s, silence_s=silence_s, told=self._hear)
-        if answer["kind"] == "failed":
-            return answer, pixels[:0], mask[:0]
-        try:
-            return answer, refocused.copy(), mask.copy()
-        except MemoryError as error:
-            raise no_room(str(error)) from error
+        return self._exchange.job(self._child, frame, focus_blob, asked, patience=patience, told=self._hear)
 
-    def _fit(self, layout: Layout) -> Any:
-        if layout.total_bytes > self._block.size_bytes:
-            require_shared(layout.total_bytes)
-        try:
-            return self._block.fit(layout)
-        except (OSError, MemoryError) as error:
-            raise no_room(str(error)) from error
+    def _answer(self, reply: Reply) -> WorkerAnswer:
+        # Nobody changes them any more, so the publisher need not copy them again.
+        reply.pixels.flags.writeable = reply.mask.flags.writeable = False
+        said = reply.said
+        return WorkerAnswer(
+            pixels=reply.pixels,
+            mask=reply.mask,
+            regions=said["regions"],
+            levels=(said["levels"][0], said["levels"][1]),
+            weights=self._health.description["weights"],
+            device=said["rung"]["device"],
+            seconds=said["seconds"],
+            rung=said["rung"],
+        )
 
     def _hear(self, message: Mapping[str, Any]) -> None:
         job = self._health.job
@@ -322,6 +238,9 @@ class Worker:
         message = f"{answer['message']} (frame {frame.id})"
         if code in DEATHS:
             return WorkerError(code, message, remedy=remedy)
+        if answer["ends"]:
+            # Out of memory, it says, and that it cannot be trusted any more: no probe can ask it.
+            return WorkerError("accelerator_fault", message, remedy=remedy)
         passed = None
         if code in SUSPICIOUS:
             result = self._probe(_PROBE_S)
@@ -343,8 +262,8 @@ class Worker:
         if error.code == "worker_gone":
             # Killed while it was idle: nothing to learn from that, and no reason to pause.
             self._kill()
-            self._health.job, self._health.restarts = None, self._health.restarts + 1
-            self._health.phase = "stopped"
+            self._health.gone(error.message)
+            _log.warning("worker gone", fault=error.message)
             return
         self._replace(error)
 
@@ -370,7 +289,7 @@ class Worker:
         self._stopping.set()
         with self._talking:
             self._kill()
-            self._block.close()
+            self._exchange.close()
             self._health.phase, self._health.job = "stopped", None
 
     def _kill(self) -> None:

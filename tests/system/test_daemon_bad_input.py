@@ -145,23 +145,6 @@ def test_the_same_bytes_under_two_names_are_processed_once(
     assert reasons["second.tif"] == "duplicate_content"
 
 
-def test_a_worker_that_does_not_come_up_pauses_refocusing_and_scoring_goes_on(
-    tmp_path: Path, daemon: Callable[..., Any]
-) -> None:
-    folder = tmp_path / "acquisition"
-    folder.mkdir()
-    running = daemon(folder, refocus={"weights": "nowhere.safetensors"}, worker={"backoff_s": 0.5})
-    for number in range(3):
-        tifffile.imwrite(folder / f"frame{number}.tif", good_picture() // (number + 1))
-    running.wait_for(lambda c: c["scored"] == 3, 30)
-    time.sleep(5)
-    starts = running.log.read_text().count("worker failed")
-    assert 1 <= starts <= 4  # with pauses that grow, not one process after the other
-    assert "nowhere.safetensors" in running.log.read_text()
-    assert running.counts()["scored"] == 3
-    assert running.stop() == 0
-
-
 def test_an_output_folder_that_cannot_be_written_holds_frames_until_it_can(
     tmp_path: Path, daemon: Callable[..., Any]
 ) -> None:

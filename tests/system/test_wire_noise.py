@@ -71,7 +71,8 @@ def test_noise_at_every_socket_changes_nothing(tmp_path: Path, daemon: Callable[
     before, log_bytes = running.rss_bytes(), running.log.stat().st_size
     make_noise(_addresses(running), 2, 800)
     _works(running)
-    assert running.rss_bytes() - before < 24 * 2**20
+    grown = (running.rss_bytes() - before) / 2**20
+    assert grown < 32, f"grown by {grown:.0f} MiB"
     _quiet(running, log_bytes)
     _floods_of_connections_leave_room(running)
     _greedy_subscriptions_are_cut(running)
@@ -103,7 +104,8 @@ def _greedy_subscriptions_are_cut(running: Any) -> None:
             greedy.send(b"\x01" + f"{number:06d}".encode() * 30)
         time.sleep(1.0)
         _works(running)
-    assert running.rss_bytes() - before < 32 * 2**20
+    grown = (running.rss_bytes() - before) / 2**20  # all of them would be 170 MiB
+    assert grown < 64, f"grown by {grown:.0f} MiB"
 
 
 @pytest.mark.slow

@@ -127,6 +127,12 @@ class Refocus:
         server_key, key = self._keys or (None, None)
         return (partial(Refocus, self.endpoint, server_key=server_key, key=key), ())
 
+    @property
+    def name(self) -> str:
+        """What the daemon knows this hook's frames by: the ``dataset`` of their run."""
+        line = self._line
+        return "" if line is None else line.name
+
     # -- within --------------------------------------------------------------------------------------------
 
     def _saved(self, axes: Mapping[str, Any], dataset: Any) -> None:

@@ -66,7 +66,8 @@ export function showFocus(frame) {
   const median = frame.summary?.median_sigma_px ?? frame.median_sigma_px, size = frame.pixel_size_m?.[1];
   const blur = median ? `${median.toFixed(2)} px${size ? ` (${metres(median * size)})` : ""}` : "";
   focus.replaceChildren(el("h2", {}, "Focus, by tiles"), verdictBar(verdicts), legend,
-    facts([["Median blur", blur], ["Tile", frame.focus ? `${frame.focus.tile_px} px` : ""]]));
+    facts([["Median blur", blur], ["Tile", frame.focus ? `${frame.focus.tile_px} px` : ""]]),
+    ...(frame.advice ? [el("p", { class: "advice" }, el("strong", {}, "Advice "), frame.advice)] : []));
 }
 
 export function showCounts(status) {
@@ -97,7 +98,8 @@ function workerPart(worker) {
   const level = { degraded: "bad", disabled: "", starting: "warn", restarting: "warn", stopped: "", idle: "ok", ready: "ok", busy: "ok" }[state] ?? "ok";
   const device = worker.device ? `, ${worker.device}` : "", weights = worker.weights?.name ? `, ${worker.weights.name}` : "";
   const more = state === "degraded" ? [worker.last_fault, "Scores go on; 'semdaemon doctor' checks device and weights."].filter(Boolean).join(". ")
-    : worker.restarts ? `${worker.restarts} restarts so far` : "";
+    : worker.job?.tiles_total ? `${worker.job.tiles_done} of ${worker.job.tiles_total} tiles, ${seconds(worker.job.running_s)}`
+    : state === "restarting" ? worker.last_fault ?? "" : worker.restarts ? `${worker.restarts} restarts so far` : "";
   return { level, name: "Worker", text: `${state}${device}${weights}`, more, pill: `worker ${state}` };
 }
 

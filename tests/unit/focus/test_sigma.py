@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -125,3 +126,13 @@ def test_focus_imports_neither_torch_nor_onnxruntime_until_it_scores() -> None:
     code = "import sys, semdaemon.focus.sigma; print({'torch', 'onnxruntime'} & set(sys.modules))"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert said.stdout.strip() == "set()"
+
+
+def test_the_scorer_tells_nobody_what_it_runs(tmp_path: Path) -> None:
+    # onnxruntime 1.29 and newer keep an identifier of the device there, and send what they run.
+    code = "from semdaemon.focus.sigma import SigmaScorer; SigmaScorer()"
+    silent = {"ORT_DISABLE_TELEMETRY", "CI"}
+    environment = {name: value for name, value in os.environ.items() if name not in silent}
+    environment |= {"HOME": str(tmp_path), "XDG_CACHE_HOME": ""}
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60, env=environment)
+    assert list(tmp_path.rglob("*")) == []

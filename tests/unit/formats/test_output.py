@@ -29,7 +29,8 @@ from semdaemon.formats import (
     verify,
     write_refocused,
 )
-from semdaemon.formats.names import read_provenance, temporary_path
+from semdaemon.formats.leftovers import temporary_for, temporary_path
+from semdaemon.formats.names import read_provenance
 from semdaemon.frame import Frame
 
 from .making import LIMITS, WEIGHTS, focus_for, frame_of, picture, refocused_of, write_tiff
@@ -280,7 +281,7 @@ def test_output_names(tmp_path: Path) -> None:
     assert output_path(tmp_path, Path("run 1/a.b.tif")) == tmp_path / "run 1" / "a.b.refocused.tif"
     assert output_path(tmp_path, Path("a.tif"), 12) == tmp_path / "a.page0012.refocused.tif"
     for bad in ("/etc/a.tif", "../a.tif", "x/../../a.tif"):
-        with pytest.raises(ValueError, match="leads out"):
+        with pytest.raises(SemdaemonError, match="leads out"):
             output_path(tmp_path, Path(bad))
 
 
@@ -322,16 +323,22 @@ def test_own_outputs_are_known_by_name_or_by_tag(tmp_path: Path) -> None:
 
 
 def test_leftovers_of_dead_writers_are_removed_and_others_kept(tmp_path: Path) -> None:
-    mine = temporary_path(tmp_path / "a.refocused.tif")
-    dead = mine.with_name(mine.name.replace(f"-{os.getpid()}-", "-999999999-"))
-    abroad = mine.with_name(f".b.refocused.tif.ffffffff-{os.getpid()}-00.tmp")
-    old = mine.with_name(f".c.refocused.json.ffffffff-{os.getpid()}-00.tmp")
+    earlier = temporary_path(tmp_path / "a.refocused.tif")  # of a run that had this process's number
+    dead = earlier.with_name(earlier.name.replace(f"-{os.getpid()}-", "-999999999-"))
+    abroad = earlier.with_name(f".b.refocused.tif.ffffffff-{os.getpid()}-00.tmp")
+    old = earlier.with_name(f".c.refocused.json.ffffffff-{os.getpid()}-00.tmp")
     foreign = tmp_path / ".something.refocused.tmp"
-    for path in (mine, dead, abroad, old, foreign):
-        path.write_bytes(b"half")
-    os.utime(old, (time.time() - 7200,) * 2)
-    assert set(clean_leftovers(tmp_path)) == {dead, old}
-    assert mine.exists() and abroad.exists() and foreign.exists()  # noqa: PT018
+    parent = earlier.with_name(f".d.refocused.tif.{earlier.name.split('.')[-2][:8]}-{os.getppid()}-00.tmp")
+    before_parent = parent.with_name(parent.name.replace(".d.", ".e."))
+    with temporary_for(tmp_path / "a.refocused.tif") as mine:
+        for path in (earlier, mine, dead, abroad, old, foreign, parent, before_parent):
+            path.write_bytes(b"half")
+        os.utime(old, (time.time() - 7200,) * 2)
+        os.utime(before_parent, (1e9, 1e9))  # its writer's number belongs to another process by now
+        assert set(clean_leftovers(tmp_path)) == {earlier, dead, old, before_parent}
+        for path in (mine, abroad, foreign, parent):
+            assert path.exists()
+    assert not mine.exists()
     dead.write_bytes(b"half")
     save(tmp_path / "a.refocused.tif", frame_of(picture()))
     assert not dead.exists()

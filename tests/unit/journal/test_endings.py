@@ -110,6 +110,19 @@ def test_a_moment_becomes_the_position_just_before_it(journal, clock):
     assert journal.position_at(1e12) == journal.newest_position()
 
 
+def test_dropped_history_is_not_listed_anew_and_no_position_is_given_out_twice(journal, clock):
+    keys = _see(journal, "a", "b")
+    for key in keys:
+        journal.finish(key, "skipped", "vanished")
+    newest = journal.newest_position()
+    assert journal.drop_history(clock.now + 100, 10) == 2
+    assert _all(journal, newest) == []
+    journal.forget(keys)
+    (late,) = _see(journal, "c")[-1:]
+    journal.finish(late, "failed", "truncated")
+    assert [each.row.key for each in _all(journal, newest)] == [late]
+
+
 def test_an_empty_journal_has_no_ends(journal):
     assert journal.newest_position() == journal.position_at(5.0) == 0
     assert _all(journal) == []

@@ -28,6 +28,22 @@ FRAME: dict[str, Any] = {
     "image_area": [0, 0, 2, 6],
     "page": 0,
 }
+ADVICE: dict[str, Any] = {
+    "run": {"id": "89abcdef", "source": "ndtiff", "dataset": "night_1", "detector": "BSE",
+            "position": "", "frames": 57},
+    "state": "attention",
+    "reasons": ["out_of_focus", "focus_drifts", "beyond_repair"],
+    "retake": True,
+    "regions": [{"area": [0, 4, 2, 6], "tiles": 1, "verdict": "beyond_repair"}],
+    "sigma_px": 3.25, "sigma_nm": 16.25, "sharpest_px": 0.75,
+    "position": {"x_um": 1500.0, "y_um": -20.5, "z_um": 12.0, "working_distance_um": None},
+    "focus": {
+        "axis": "stage_z", "at_um": 12.0, "target_um": 9.5, "magnitude_um": 2.5, "magnitude_sd_um": 0.5,
+        "correction_um": -2.5, "correction_sd_um": 0.5, "candidates_um": [],
+        "steepness_px_per_um": 1.25, "steepness_sd_px_per_um": 0.125,
+        "drift_um_per_s": -0.03125, "drift_sd_um_per_s": 0.0078125,
+    },
+}  # fmt: skip
 JPEG = bytes.fromhex("ffd8ffe000104a46494600010100000100010000ffd9")
 
 
@@ -50,6 +66,7 @@ def _encoded() -> Any:
     yield _one("preview", {"frame": FRAME}, blobs=[("preview", "image/jpeg", JPEG)])
     network = {"refocused_by": "network", "weights": {"name": "light", "sha256": "ab" * 32}}
     yield _one("frame", {"frame": FRAME, **network}, [("refocused", refocused), ("mask", mask)])
+    yield _one("advice", {"frame": FRAME, **ADVICE})
     fault = {"code": "truncated", "message": "lath_0002.tif ends early.", "remedy": "Copy it again."}
     yield _one("fault", {"frame": {"uri": "file:///data/lath_0002.tif"}, **fault})
     yield _one("status", {"status": {"frames": {"published": 1}, "worker": {"state": "ready"}}})

@@ -1,0 +1,366 @@
+"""What the daemon advises about this script's frames, for the script's own hooks to act on."""
+
+from __future__ import annotations
+
+import atexit
+import json
+import logging
+import math
+import os
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import zmq
+
+from semdaemon_hook.refocus import Refocus
+
+ENDPOINT = "tcp://127.0.0.1:5570"
+MOST_BYTES = 2**20
+_POLL_MS = 100
+_QUEUED = 64
+_REMEMBERED = 512
+_log = logging.getLogger("semdaemon_hook")
+
+
+@dataclass
+class Received:
+    """What became of the messages since the start.
+
+    Attributes
+    ----------
+    good
+        Advice about this run.
+    other
+        Advice about other runs.
+    garbage
+        No advice at all.
+    applied
+        Advice after which `Advice.offset_um` was changed.
+    stale
+        Advice that came too late, or about a coordinate that was never asked for.
+    failed
+        Something unexpected; the first one is told in the log.
+    """
+
+    good: int = 0
+    other: int = 0
+    garbage: int = 0
+    applied: int = 0
+    stale: int = 0
+    failed: int = 0
+
+
+@dataclass(frozen=True)
+class Advised:
+    """One advice (semdaemon's docs/wire-format.md, event ``advice``); None where the daemon does not know.
+
+    Attributes
+    ----------
+    state
+        ``attention`` or ``well``.
+    reasons
+        Codes such as ``out_of_focus``.
+    retake
+        Whether the frame should be taken again.
+    at_um, correction_um, correction_sd_um
+        The frame's focus coordinate, what to add to it, and how sure that is.
+    candidates_um
+        The two possible corrections, the likelier first, where the daemon does not know the side.
+    uri
+        Of the frame.
+    header
+        Everything that was said.
+    age_s
+        Seconds since it came; see also `Advice`'s ``max_age_s``.
+    """
+
+    state: str
+    reasons: tuple[str, ...]
+    retake: bool
+    at_um: float | None
+    correction_um: float | None
+    correction_sd_um: float | None
+    candidates_um: tuple[float, ...]
+    uri: str
+    header: Mapping[str, Any] = field(repr=False)
+    received_at: float = field(default_factory=time.monotonic, repr=False)
+
+    @property
+    def age_s(self) -> float:
+        return time.monotonic() - self.received_at
+
+
+class Advice:
+    """Listens to the daemon in the background; the script asks when it likes.
+
+    Nothing here ever blocks or raises, whether the daemon is there, dies, comes back, or something else
+    has its port: then there is no advice, and `correct` goes on giving what it gave.
+    Its methods may be called from any thread.
+
+    Parameters
+    ----------
+    run
+        Whose frames: the `Refocus` that pushes them, or the name of the dataset or folder that the daemon
+        follows (``run_1``). Advice about anything else is left alone.
+    endpoint
+        The daemon's setting ``publish.endpoint``.
+    limit_um
+        The most that one advice may move the focus.
+    total_um
+        The most that all of them together may.
+    max_age_s
+        Advice older than this is not followed.
+    explore
+        Where the daemon knows how far focus is but not which way, try the likelier way; the frames after
+        that tell it whether it was right. Without it such advice moves nothing.
+    """
+
+    def __init__(
+        self,
+        run: Refocus | str,
+        endpoint: str = ENDPOINT,
+        *,
+        limit_um: float = 1.0,
+        total_um: float = 10.0,
+        max_age_s: float = 30.0,
+        explore: bool = False,
+        instrument: str = "sem",
+    ) -> None:
+        self.run, self.endpoint, self.instrument = run, endpoint, instrument
+        self.limit_um, self.total_um, self.max_age_s = abs(limit_um), abs(total_um), max_age_s
+        self.explore = explore
+        self.counts = Received()
+        self._lock = threading.Lock()
+        self._newest: Advised | None = None
+        self._taken: Advised | None = None
+        self._followed: Advised | None = None
+        self._offset_um = 0.0
+        # Coordinates that were asked for, and where focus was meant to be then.
+        self._asked: deque[tuple[float, float]] = deque(maxlen=_REMEMBERED)
+        self._listener: _Listener | None = None
+        self._quietly(self._listening)
+
+    # -- what a script asks --------------------------------------------------------------------------------
+
+    def latest(self) -> Advised | None:
+        """The newest advice about this run; None where there is none that is young enough."""
+        self._quietly(self._listening)
+        newest = self._newest
+        return newest if newest is not None and newest.age_s <= self.max_age_s else None
+
+    def take(self) -> Advised | None:
+        """As `latest`, but each advice only once."""
+        newest = self.latest()
+        with self._lock:
+            if newest is None or newest is self._taken:
+                return None
+            self._taken = newest
+        return newest
+
+    @property
+    def offset_um(self) -> float:
+        """What `correct` adds at the moment."""
+        return self._offset_um
+
+    def correct(self, z_um: float, focus_um: float | None = None) -> float:
+        """A planned coordinate, with what was advised so far added.
+
+        Parameters
+        ----------
+        z_um
+            Where the plan wants to go.
+        focus_um
+            Where the plan takes focus to be, if that is elsewhere: the middle of a stack, say.
+        """
+        self._quietly(lambda: self._follow(self.latest()))
+        asked_um = z_um + self._offset_um
+        self._quietly(lambda: self._asked.append((asked_um, z_um if focus_um is None else focus_um)))
+        return asked_um
+
+    def pre_hardware_hook_fn(self, event: Any) -> Any:
+        """For ``Acquisition(..., pre_hardware_hook_fn=...)``: corrects the ``z`` of every event."""
+        self._quietly(lambda: self._correct_events(event if isinstance(event, list) else [event]))
+        return event
+
+    def close(self) -> None:
+        """Hang up; `correct` goes on giving what it gave."""
+        listener = self._listener
+        if listener is not None:
+            self._quietly(listener.close)
+
+    def __enter__(self) -> Advice:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # -- within --------------------------------------------------------------------------------------------
+
+    def _correct_events(self, events: list[Any]) -> None:
+        for event in events:
+            if isinstance(event, dict) and isinstance(event.get("z"), (int, float)):
+                event["z"] = self.correct(float(event["z"]))
+
+    def _follow(self, advised: Advised | None) -> None:
+        """Move the offset to where focus is said to be; every advice once, whatever it says."""
+        with self._lock:
+            if advised is None or advised is self._followed:
+                return
+            self._followed = advised
+        wanted_um = self._wanted_um(advised)
+        if wanted_um is None or "out_of_focus" not in advised.reasons:
+            return
+        planned_um = self._planned_um(advised.at_um)
+        if planned_um is None:
+            self._count("stale")
+            return
+        # Absolute, not step by step: advice about frames from before a correction asks for the same place.
+        step = _within(wanted_um - planned_um - self._offset_um, self.limit_um)
+        offset_um = _within(self._offset_um + step, self.total_um)
+        if offset_um != self._offset_um:
+            self._offset_um = offset_um
+            self._count("applied")
+
+    def _wanted_um(self, advised: Advised) -> float | None:
+        """The coordinate that is said to be in focus."""
+        correction = advised.correction_um
+        if correction is None and self.explore and advised.candidates_um:
+            correction = advised.candidates_um[0]
+        elif correction is not None and abs(correction) <= (advised.correction_sd_um or 0.0):
+            return None  # it does not know either
+        return None if correction is None or advised.at_um is None else advised.at_um + correction
+
+    def _planned_um(self, at_um: float | None) -> float | None:
+        """Where focus was meant to be when the coordinate was asked for that the frame was taken at."""
+        asked = (
+            []
+            if at_um is None
+            else [(abs(asked - at_um), planned) for asked, planned in reversed(self._asked)]
+        )
+        if not asked:
+            return None
+        distance, planned = min(asked, key=lambda each: each[0])
+        return planned if distance <= max(0.1 * self.limit_um, 1e-3) else None
+
+    def _listening(self) -> None:
+        """Start to listen; in a forked child anew, for threads do not survive a fork."""
+        if self._listener is None or self._listener.pid != os.getpid():
+            self._listener = _Listener(self.endpoint, f"{self.instrument}/advice/", self._heard)
+
+    def _heard(self, parts: list[bytes]) -> None:
+        advised = parse(parts)
+        if advised is None:
+            self._count("garbage")
+        elif not self._is_mine(advised.header["run"]):
+            self._count("other")
+        else:
+            self._count("good")
+            self._newest = advised
+
+    def _is_mine(self, run: Mapping[str, Any]) -> bool:
+        name = self.run.name if isinstance(self.run, Refocus) else self.run
+        return bool(name) and name in (run.get("dataset"), run.get("id"))
+
+    def _count(self, name: str) -> int:
+        with self._lock:
+            number = int(getattr(self.counts, name)) + 1
+            setattr(self.counts, name, number)
+        return number
+
+    def _quietly(self, work: Callable[[], object]) -> None:
+        """Whatever goes wrong here, the acquisition goes on: pycromanager aborts where a hook raises."""
+        try:
+            work()
+        except Exception as error:  # noqa: BLE001 - see above; counted, and the first one told
+            if self._count("failed") == 1:
+                _log.warning("no advice from semdaemon: %s: %s", type(error).__name__, error)
+
+
+def parse(parts: list[bytes]) -> Advised | None:
+    """A message of the event ``advice``; None where it is none."""
+    try:
+        header = json.loads(parts[1]) if len(parts) == 2 and len(parts[1]) <= MOST_BYTES else None
+        if not str(header["schema"]).startswith("semdaemon-1.") or header["event"] != "advice":
+            return None
+        focus, state = header["focus"], header["state"]
+        candidates = [_number(value) for value in focus.get("candidates_um") or ()]
+        if state not in ("attention", "well") or not isinstance(header["run"], dict):
+            return None
+        return Advised(
+            state=state,
+            reasons=tuple(str(reason) for reason in header["reasons"]),
+            retake=header["retake"] is True,
+            at_um=_number(focus.get("at_um")),
+            correction_um=_number(focus.get("correction_um")),
+            correction_sd_um=_number(focus.get("correction_sd_um")),
+            candidates_um=tuple(value for value in candidates if value is not None),
+            uri=str(header["frame"]["uri"]),
+            header=header,
+        )
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return None
+
+
+def _number(value: object) -> float | None:
+    known = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return float(value) if known else None  # type: ignore[arg-type]
+
+
+def _within(value: float, limit: float) -> float:
+    return max(-limit, min(limit, value))
+
+
+class _Listener:
+    """One SUB socket and the thread that owns it; both end with the script."""
+
+    def __init__(self, endpoint: str, topic: str, heard: Callable[[list[bytes]], None]) -> None:
+        self.pid = os.getpid()
+        self._endpoint, self._topic, self._heard = endpoint, topic, heard
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._listen, name="semdaemon advice", daemon=True)
+        _at_exit.add(self)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._stop.set()
+        if self.pid == os.getpid():
+            self._thread.join(1.0)
+
+    def _listen(self) -> None:
+        context = zmq.Context()
+        socket = context.socket(zmq.SUB)
+        try:
+            for option, value in (
+                (zmq.LINGER, 0),
+                (zmq.RCVHWM, _QUEUED),
+                (zmq.MAXMSGSIZE, MOST_BYTES),
+                (zmq.RECONNECT_IVL_MAX, 2000),
+            ):
+                socket.setsockopt(option, value)
+            socket.setsockopt(zmq.SUBSCRIBE, self._topic.encode())
+            socket.connect(self._endpoint)
+            while not self._stop.is_set():
+                if socket.poll(_POLL_MS):
+                    self._heard(socket.recv_multipart())
+        except zmq.ZMQError as error:
+            _log.warning("no advice from semdaemon at %s: %s", self._endpoint, error)
+        finally:
+            socket.close(0)
+            context.term()
+
+
+_at_exit: weakref.WeakSet[_Listener] = weakref.WeakSet()
+
+
+def _hang_up_all() -> None:
+    # A context that is collected while its thread still polls would keep the script from ending.
+    for listener in list(_at_exit):
+        listener.close()
+
+
+atexit.register(_hang_up_all)

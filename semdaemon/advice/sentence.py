@@ -1,0 +1,49 @@
+"""An advice in one line, for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+_AXES = {"stage_z": "stage Z", "working_distance": "working distance"}
+
+
+def sentence(header: Mapping[str, Any]) -> str:
+    """The keys of the event ``advice`` as one sentence; whatever is missing is left out."""
+    if header.get("state") == "well":
+        return "in focus again"
+    reasons = header.get("reasons") or ()
+    said = [part for part in (_blur(header) if "out_of_focus" in reasons else "", _lost(header)) if part]
+    return "; ".join(said) or "needs attention"
+
+
+def _blur(header: Mapping[str, Any]) -> str:
+    sigma_px, sigma_nm = header.get("sigma_px"), header.get("sigma_nm")
+    blur = "" if sigma_px is None else f" by {sigma_px:.1f} px"
+    blur += "" if sigma_px is None or sigma_nm is None else f" ({sigma_nm:.3g} nm)"
+    drifts = ", and it drifts" if "focus_drifts" in (header.get("reasons") or ()) else ""
+    return f"out of focus{blur}{drifts}{_remedy(header.get('focus') or {})}"
+
+
+def _remedy(focus: Mapping[str, Any]) -> str:
+    axis = _AXES.get(str(focus.get("axis")), "focus")
+    correction, sd = focus.get("correction_um"), focus.get("correction_sd_um")
+    if correction is not None:
+        return f": {axis} {correction:+.2f} ± {sd or 0:.2f} µm"
+    candidates, size = list(focus.get("candidates_um") or ()), focus.get("magnitude_um")
+    if len(candidates) == 2:
+        return f": {axis} {candidates[0]:+.2f} µm, or else {candidates[1]:+.2f} µm"
+    return "" if size is None else f": {size:.2f} µm one way or the other"
+
+
+def _lost(header: Mapping[str, Any]) -> str:
+    count = len(header.get("regions") or ())
+    lost = (
+        ""
+        if not count
+        else "a region is beyond repair"
+        if count == 1
+        else f"{count} regions are beyond repair"
+    )
+    again = "take it again" if header.get("retake") else ""
+    return ", ".join(part for part in (lost, again) if part)

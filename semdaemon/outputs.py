@@ -1,0 +1,153 @@
+"""Where refocused frames are saved, and what happens while that does not work.
+
+A full, read-only or missing disk is no fault of a frame: the frame waits, the fault is told once,
+the place is tried with a small file before another frame is refocused for it, and the end is told too.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from semdaemon.errors import FrameError, SemdaemonError
+from semdaemon.focus import FocusMap
+from semdaemon.formats.leftovers import temporary_for
+from semdaemon.formats.names import SUFFIX
+from semdaemon.formats.output import claim_output_path, write_refocused
+from semdaemon.frame import Frame
+from semdaemon.mounts import mount_of
+from semdaemon.settings import Output
+from semdaemon.standing import StandingFault
+from semdaemon.worker import WorkerAnswer
+
+_PROBE_BYTES = 65_536
+_MOST_CLAIMS = 20
+_OF_THE_NAME = frozenset({errno.ENAMETOOLONG, errno.EILSEQ})
+_log = structlog.get_logger("semdaemon.outputs")
+
+
+class Outputs:
+    """Saves refocused frames; `save` and `ready` are called by the refocusing thread alone.
+
+    Parameters
+    ----------
+    told
+        Called once with a fault that stands; a way to publish it.
+    """
+
+    def __init__(self, told: Callable[[SemdaemonError], None], standing: StandingFault | None = None) -> None:
+        self._told, self._standing = told, standing or StandingFault()
+        self._mounted: dict[Path, str] = {}
+        self._needed_bytes = 0
+
+    @property
+    def fault(self) -> str:
+        """What is wrong with the place just now; empty where nothing is. Any thread may ask."""
+        return self._standing.text
+
+    def ready(self, settings: Output) -> bool:
+        """Whether refocusing a frame is worth it: its output could be saved."""
+        if not self._standing.text:
+            return True
+        if not self._standing.due:
+            return False
+        try:
+            self._probe(settings.folder)
+        except OSError as error:
+            self.refused(settings.folder, error)
+            return False
+        return True
+
+    def save(
+        self,
+        settings: Output,
+        relative: Path,
+        frame: Frame,
+        focus: FocusMap,
+        answer: WorkerAnswer,
+        provenance: Mapping[str, Any],
+        original: Path | None,
+    ) -> Path:
+        """Write an output; returns where.
+
+        Raises
+        ------
+        FrameError
+            ``output_name_refused``, ``outside_output``: a fault of this frame's name.
+        OSError
+            The place does not take it: see `refused`.
+        """
+        self._needed_bytes = 4 * frame.pixels.nbytes
+        self._require_mounted(settings.folder)
+        for _ in range(_MOST_CLAIMS):
+            path = claim_output_path(settings.folder, relative, frame.page, frame.uri)
+            try:
+                write_refocused(
+                    path,
+                    frame=frame,
+                    refocused=answer.pixels,
+                    mask=answer.mask,
+                    focus=focus,
+                    provenance=provenance,
+                    compression=settings.compression,
+                    keep_original_page=settings.keep_original_page,
+                    source_path=original,
+                )
+            except FileExistsError as error:
+                if error.errno != errno.EEXIST or not path.parent.is_dir():
+                    raise  # a file where a folder should be
+                continue  # somebody else took that name in the meantime
+            except OSError as error:
+                if error.errno in _OF_THE_NAME:
+                    raise _name_refused(path, error) from error
+                raise
+            self._accepted(settings.folder)
+            return path
+        raise OSError(errno.EEXIST, "no free name", str(path))
+
+    def refused(self, folder: Path, error: OSError) -> None:
+        """The place did not take an output, or a probe: tell it, once."""
+        # Not str(error): temporary names differ from one try to the next.
+        fault = f"{folder} cannot be written: {error.strerror or type(error).__name__}"
+        if self._standing.stands(fault):
+            remedy = "Free space, mount it or restore permissions; refocusing goes on by itself."
+            _log.error("output refused", folder=str(folder), error=fault, remedy=remedy)
+            self._told(SemdaemonError("output_unwritable", f"{fault}.", remedy=remedy))
+
+    def _accepted(self, folder: Path) -> None:
+        if folder not in self._mounted:
+            self._mounted[folder] = mount_of(folder).point
+        lasted_s = self._standing.over()
+        if lasted_s is not None:
+            _log.warning("output can be written again", folder=str(folder), after_s=round(lasted_s, 1))
+
+    def _require_mounted(self, folder: Path) -> None:
+        """An output disk that was unmounted must not become a folder on the system's disk."""
+        point = self._mounted.get(folder)
+        if point and not os.path.ismount(point):
+            raise OSError(errno.ENODEV, f"{point} is not mounted any more")
+
+    def _probe(self, folder: Path) -> None:
+        """Write a little and take it away again; raises OSError where that, or the space, is not there."""
+        self._require_mounted(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        if shutil.disk_usage(folder).free < self._needed_bytes:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        with temporary_for(folder / f"probe{SUFFIX}") as path, path.open("wb") as file:
+            file.write(bytes(_PROBE_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def _name_refused(path: Path, error: OSError) -> FrameError:
+    return FrameError(
+        "output_name_refused",
+        f"{path} is no name that the output's file system takes: {error.strerror or error}.",
+        remedy="Choose a shorter output folder, or shorter folder names for the acquisition.",
+    )

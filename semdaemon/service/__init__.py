@@ -1,0 +1,1 @@
+"""semdaemon as a service of the system or of one user: unit files for systemd."""

@@ -17,11 +17,12 @@ from typing import Any
 
 import zmq
 
+from semdaemon_hook.keys import PathText, curve_keys
 from semdaemon_hook.refocus import Refocus
 
 ENDPOINT = "tcp://127.0.0.1:5570"
 MOST_BYTES = 2**20
-_POLL_MS = 100
+_POLL_MS = 50
 _QUEUED = 64
 _REMEMBERED = 512
 _log = logging.getLogger("semdaemon_hook")
@@ -118,6 +119,10 @@ class Advice:
     explore
         Where the daemon knows how far focus is but not which way, try the likelier way; the frames after
         that tell it whether it was right. Without it such advice moves nothing.
+    instrument
+        The daemon's setting ``daemon.instrument``.
+    server_key, key
+        As for `Refocus`.
     """
 
     def __init__(
@@ -130,10 +135,13 @@ class Advice:
         max_age_s: float = 30.0,
         explore: bool = False,
         instrument: str = "sem",
+        server_key: PathText | None = None,
+        key: PathText | None = None,
     ) -> None:
         self.run, self.endpoint, self.instrument = run, endpoint, instrument
         self.limit_um, self.total_um, self.max_age_s = abs(limit_um), abs(total_um), max_age_s
         self.explore = explore
+        self._keys = None if server_key is None and key is None else (server_key, key)
         self.counts = Received()
         self._lock = threading.Lock()
         self._newest: Advised | None = None
@@ -250,7 +258,9 @@ class Advice:
     def _listening(self) -> None:
         """Start to listen; in a forked child anew, for threads do not survive a fork."""
         if self._listener is None or self._listener.pid != os.getpid():
-            self._listener = _Listener(self.endpoint, f"{self.instrument}/advice/", self._heard)
+            self._lock = threading.Lock()  # the parent's may have been held when the child was made
+            curve = curve_keys(*self._keys) if self._keys else None
+            self._listener = _Listener(self.endpoint, f"{self.instrument}/advice/", curve, self._heard)
 
     def _heard(self, parts: list[bytes]) -> None:
         advised = parse(parts)
@@ -318,9 +328,15 @@ def _within(value: float, limit: float) -> float:
 class _Listener:
     """One SUB socket and the thread that owns it; both end with the script."""
 
-    def __init__(self, endpoint: str, topic: str, heard: Callable[[list[bytes]], None]) -> None:
+    def __init__(
+        self,
+        endpoint: str,
+        topic: str,
+        curve: tuple[bytes, bytes, bytes] | None,
+        heard: Callable[[list[bytes]], None],
+    ) -> None:
         self.pid = os.getpid()
-        self._endpoint, self._topic, self._heard = endpoint, topic, heard
+        self._endpoint, self._topic, self._curve, self._heard = endpoint, topic, curve, heard
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._listen, name="semdaemon advice", daemon=True)
         _at_exit.add(self)
@@ -342,6 +358,8 @@ class _Listener:
                 (zmq.RECONNECT_IVL_MAX, 2000),
             ):
                 socket.setsockopt(option, value)
+            if self._curve is not None:
+                socket.curve_serverkey, socket.curve_publickey, socket.curve_secretkey = self._curve
             socket.setsockopt(zmq.SUBSCRIBE, self._topic.encode())
             socket.connect(self._endpoint)
             while not self._stop.is_set():

@@ -123,8 +123,12 @@ class Run:
     _samples: list[tuple[float, int, Sample]] = field(default_factory=list)
 
     def add(self, sample: Sample, number: int) -> bool:
-        """Take a sample in; whether it is the newest, by time and then by the frame's number."""
+        """Take a sample in; whether it is the newest, by time and then by the frame's number.
+
+        A frame that is scored again takes the place of what it was.
+        """
         entry = (sample.at_s, number, sample)
+        self._samples = [each for each in self._samples if each[1] != number]
         bisect.insort(self._samples, entry, key=lambda each: each[:2])
         self.frames += 1
         if len(self._samples) >= 2 * WINDOW:

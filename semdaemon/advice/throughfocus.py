@@ -38,6 +38,7 @@ _TELLING = 8
 _NEGLIGIBLE = 7.0
 _LARGEST_LOG = 60.0
 _RATE_FRAMES = 6
+_SHORTEST_S = 1e-3  # frames of one moment (a folder that was copied) tell no rate
 
 Array = npt.NDArray[np.float64]
 
@@ -129,7 +130,7 @@ class Mode:
         """How fast the place of focus moves, over the last frames."""
         slope = np.zeros_like(self.values)
         back = min(_RATE_FRAMES, len(self.values) - 3)
-        if back < 1:
+        if back < 1 or self.recent_s < _SHORTEST_S:
             return Normal(0.0, math.inf)
         slope[-1], slope[-1 - back] = -1, 1
         found = self._over_k(slope)
@@ -256,7 +257,7 @@ class _Problem:
         self._newest_um = samples[-1].z_um
         self._dz = np.array([sample.z_um for sample in samples]) - self._newest_um
         back = min(_RATE_FRAMES, len(samples) - 1)
-        self._recent_s = max(samples[-1].at_s - samples[-1 - back].at_s, 1e-3)
+        self._recent_s = samples[-1].at_s - samples[-1 - back].at_s
         self._linear = self._constant_slopes()
 
     def _constant_slopes(self) -> Array:

@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-from semdaemon.advice.throughfocus import STEP_PX, Belief, Normal, Sample, ThroughFocus, fit
+from semdaemon.advice.belief import Belief, Normal, Sample
+from semdaemon.advice.fitting import STEP_PX, fit
+from semdaemon.advice.throughfocus import ThroughFocus
 from semdaemon.formats.stage import detector, stage_position
 from semdaemon.frame import Frame
 

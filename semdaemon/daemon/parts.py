@@ -118,19 +118,20 @@ def follower_of(settings: Settings, journal: Journal) -> Follower:
     return follower
 
 
-def in_force(settings: Settings, stacks: NDTiffSource) -> InForce:
-    """What frames are worked by under these settings.
+def in_force(settings: Settings, stacks: NDTiffSource, before: InForce | None = None) -> InForce:
+    """What frames are worked by under these settings; the scorer of ``before`` where it is made the same.
 
     Raises
     ------
     SemdaemonError
         A scorer that is not installed, or does not take the settings.
     """
+    same = before is not None and before.settings.focus == settings.focus
     spooled = spooled_reader(settings.limits)
     stack = StackReader(settings.ndtiff, settings.limits, stacks.places)
     return InForce(
         settings=settings,
-        scorer=load_scorer(settings.focus.scorer, settings.focus),
+        scorer=before.scorer if same and before else load_scorer(settings.focus.scorer, settings.focus),
         files=FileReader(settings.folder, settings.limits),
         readers={
             FolderSource.name: FileReader(settings.folder, settings.limits, follow_links=False),

@@ -78,12 +78,18 @@ class JournalKeeping(JournalReader):
     # -- the clock -------------------------------------------------------------------------------------
 
     def shift_waits(self, by_s: float) -> None:
-        """The system's clock jumped by so many seconds: waits end when they would have."""
+        """The system's clock jumped by so many seconds: waits end when they would have.
+
+        Waits that began after the jump stay as they are. After a jump back those cannot be told from waits
+        that began longer before it than it is wide, which are long already.
+        """
+        latest = self._clock() - by_s + 1.0 if by_s > 0 else float("inf")
+        earliest = self._clock() if by_s < 0 else float("-inf")
         with self._database.write() as connection:
             connection.execute(
                 "UPDATE frames SET check_at = check_at + ?1, noticed_at = noticed_at + ?1"
-                " WHERE state IN ('seen', 'held')",
-                (by_s,),
+                " WHERE state IN ('seen', 'held') AND noticed_at > ?2 AND noticed_at <= ?3",
+                (by_s, earliest, latest),
             )
 
     # -- retention -------------------------------------------------------------------------------------

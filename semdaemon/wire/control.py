@@ -104,7 +104,7 @@ def read_reply(parts: Sequence[Part]) -> dict[str, Any]:
     """Head of a reply as a dictionary; a refusal is raised."""
     try:
         head = json.loads(bytes(parts[0]))
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError, IndexError):
         head = None
     if not isinstance(head, dict):
         raise SemdaemonError("bad_reply", "The answer is not JSON: is this a semdaemon control socket?")

@@ -42,7 +42,7 @@ class Ask:
         """False for the late answer to an earlier request."""
         try:
             head = json.loads(bytes(reply[0]))
-        except (ValueError, RecursionError):
+        except (ValueError, RecursionError, IndexError):
             return True
         return not isinstance(head, dict) or head.get("id") == self.request["id"]
 
@@ -136,7 +136,7 @@ def _read(reply: Parts | None, missing: Missing) -> tuple[list[Message], str]:
         messages = [decode(parts) for parts in split_messages(head, reply)]
     except SemdaemonError as error:
         return [], error.message
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, ArithmeticError):
         return [], "the answer was malformed"
     wanted = [m for m in messages if missing.first <= m.sequence <= missing.last and m.topic == missing.topic]
     return wanted, "no longer in the replay store"

@@ -77,6 +77,9 @@ class ScoreHeader(Header):
         description="Meaning of the codes in the array verdict.",
     )
     scorer: str | None = Field(None, description="Name and version of what scored.")
+    artefacts: list[dict[str, Any]] | None = Field(
+        None, description="What misleads a judgement of focus: code, message, tiles undecided because of it."
+    )
 
 
 class PreviewHeader(Header):

@@ -93,7 +93,7 @@ def build_parts(
     pipeline = Pipeline(
         live=live,
         journal=journal,
-        follower=_follower(settings, journal),
+        follower=follower_of(settings, journal),
         worker=worker,
         outbound=outbound,
         metrics=metrics,
@@ -117,7 +117,7 @@ def build_parts(
     )
 
 
-def _follower(settings: Settings, journal: Journal) -> Follower:
+def follower_of(settings: Settings, journal: Journal) -> Follower:
     """It takes up the runs of the newest frames where the last daemon left them."""
     follower = Follower()
     rows = journal.rows(limit=RECALLED_FRAMES)

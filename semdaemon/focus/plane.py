@@ -122,7 +122,8 @@ def fit_plane(x_px: Array, y_px: Array, sigma_px: Array, relative_sd: Array) -> 
         np.hypot(relative_sd[known], _OWN_SD).astype(np.float64),
     )
     flat = min((problem.fit(start, curved=False) for start in problem.starts()), key=lambda fit: fit.cost)
-    bent = problem.fit(np.append(flat.x[:3], 0.0), curved=True, sigma0=float(np.exp(flat.x[-1])))
+    bowls = (np.append(flat.x[:3], 0.0), problem.bowl())
+    bent = min((problem.fit(start, curved=True) for start in bowls), key=lambda fit: fit.cost)
     return _told(problem, flat, bent)
 
 
@@ -134,7 +135,7 @@ class _Problem:
     ln_sigma: Array
     sd: Array
 
-    def fit(self, start: Array, *, curved: bool, sigma0: float = 0.7) -> Any:
+    def fit(self, start: Array, *, curved: bool) -> Any:
         terms = self.terms if curved else self.terms[:, :3]
 
         def misfit(parameters: Array) -> Array:
@@ -150,13 +151,12 @@ class _Problem:
             prior = np.append(np.zeros(terms.shape[1]), 1 / _LN_SIGMA0[1])
             return np.vstack([-np.concatenate(columns, axis=1) / self.sd[:, None], prior])
 
-        begin = np.append(start[: terms.shape[1]], np.log(sigma0))
+        begin = np.append(start[: terms.shape[1]], _LN_SIGMA0[0])
         return optimize.least_squares(misfit, begin, slopes, loss="cauchy", f_scale=_SCALE, max_nfev=40)
 
     def starts(self) -> list[Array]:
         """The best one-sided and the best V-shaped guess, each by a linear fit to blur with its sign."""
-        blur = np.sqrt(np.maximum(np.exp(2 * self.ln_sigma) - 0.6**2, 0.0))
-        weight = np.exp(self.ln_sigma) / np.maximum(np.hypot(blur, 0.4), 1e-3) / self.sd
+        blur, weight = self._blur
         sides = [np.ones_like(blur)]
         for angle in np.arange(_DIRECTIONS) * np.pi / _DIRECTIONS:
             along = self.terms[:, 1] * np.cos(angle) + self.terms[:, 2] * np.sin(angle)
@@ -164,6 +164,17 @@ class _Problem:
         plane = self.terms[:, :3]
         fits = [self._linear(plane, side * blur, weight) for side in sides]
         return [fits[0][1], min(fits[1:], key=lambda fit: fit[0])[1]]
+
+    def bowl(self) -> Array:
+        """A guess with curvature, of one sign over the frame."""
+        blur, weight = self._blur
+        return self._linear(self.terms, blur, weight)[1]
+
+    @property
+    def _blur(self) -> tuple[Array, Array]:
+        """Magnitude of defocus, and its weights."""
+        blur = np.sqrt(np.maximum(np.exp(2 * self.ln_sigma) - 0.6**2, 0.0))
+        return blur, np.exp(self.ln_sigma) / np.hypot(blur, 0.4) / self.sd
 
     @staticmethod
     def _linear(plane: Array, blur: Array, weight: Array) -> tuple[float, Array]:
@@ -180,7 +191,9 @@ def _told(problem: _Problem, flat: Any, bent: Any) -> Plane:
     """The plane from the fits without and with curvature."""
     curvature, curvature_sd = float(bent.x[3]), _deviation(bent, np.array([0, 0, 0, 1.0, 0]))
     half = problem.span / 2
-    curved = abs(curvature) > _SIGNIFICANT_SDS * curvature_sd and abs(curvature) * half**2 / 2 > _LEAST_TILT_PX
+    curved = (
+        abs(curvature) > _SIGNIFICANT_SDS * curvature_sd and abs(curvature) * half**2 / 2 > _LEAST_TILT_PX
+    )
     best = bent if curved else flat
     d0, gx, gy = (float(value) for value in best.x[:3])
     tilt = math.hypot(gx, gy)

@@ -15,6 +15,9 @@ from xml.etree import ElementTree as ET
 from .results import REPOSITORY, Run, commit, conditions, now
 
 _OWN_LINES = re.compile(
+    r"^(=+ |[\w/]+\.py |platform |rootdir|configfile|plugins|timeout|collected|\.+ *\[|$|\.$"
+    r"|\.?\d{4}-\d\d-\d\d \d\d:)"
+)
     r"^(=+ |[\w/]+\.py |platform |rootdir|configfile|\.?\d{4}-\d\d-\d\d \d\d:|plugins|timeout|collected|\.+ *\[|$|\.$)"
 )
 

@@ -18,8 +18,6 @@ _OWN_LINES = re.compile(
     r"^(=+ |[\w/]+\.py |platform |rootdir|configfile|plugins|timeout|collected|\.+ *\[|$|\.$"
     r"|\.?\d{4}-\d\d-\d\d \d\d:)"
 )
-    r"^(=+ |[\w/]+\.py |platform |rootdir|configfile|\.?\d{4}-\d\d-\d\d \d\d:|plugins|timeout|collected|\.+ *\[|$|\.$)"
-)
 
 
 @dataclass(frozen=True)

@@ -63,6 +63,7 @@ class Outbound:
             "median_sigma_px": focus.median_sigma_px(),
             "redelivered": redelivered,
             "warnings": list(frame.warnings),
+            "artefacts": [artefact.as_json() for artefact in focus.artefacts],
         }
         arrays = (
             ("sigma_px", focus.sigma_px.astype(np.float32)),

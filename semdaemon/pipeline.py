@@ -26,7 +26,7 @@ from semdaemon.inforce import Live
 from semdaemon.journal import Journal, Row
 from semdaemon.metrics import Metrics
 from semdaemon.outbound import Outbound
-from semdaemon.outputs import Outputs
+from semdaemon.outputs import Outputs, Saved
 from semdaemon.provenance import provenance_of
 from semdaemon.recent import RecentFrames
 from semdaemon.settings import Settings
@@ -182,6 +182,7 @@ class Pipeline:
             "median_sigma_px": focus.median_sigma_px(),
             "vendor": frame.vendor,
             "warnings": list(frame.warnings),
+            "artefacts": [artefact.as_json() for artefact in focus.artefacts],
         }
         if wanted:
             self.recent.keep(row.key, frame)
@@ -282,7 +283,7 @@ class Pipeline:
             return
         provenance = provenance_of(frame, focus, answer, self.settings)
         try:
-            written = self._save(row, frame, focus, answer, provenance)
+            saved = self._save(row, frame, focus, answer, provenance)
         except OSError as error:
             self._output_refused(row, error)
             return
@@ -293,12 +294,14 @@ class Pipeline:
         stepped_down = {"rung": dict(answer.rung)} if answer.stepped_down else {}
         if stepped_down:
             self.metrics.stepped_down.labels(answer.rung["name"]).inc()
-        self.journal.refocused(row.key, written, {**summary, **stepped_down})
+        self.journal.refocused(row.key, saved.path, {**summary, **stepped_down})
         self.metrics.frames["refocused"].inc()
-        self.outbound.refocused(frame, answer, provenance, written, redelivered=interrupted)
+        # An output that was there is one that was told: by a journal that is gone, perhaps.
+        sent_before = interrupted or saved.replaced
+        self.outbound.refocused(frame, answer, provenance, saved.path, redelivered=sent_before)
         self.journal.finish(row.key, "published", "refocused")
         self._jobs.forget(row.key)
-        facts = {"output": str(written), "seconds": answer.seconds, **stepped_down}
+        facts = {"output": str(saved.path), "seconds": answer.seconds, **stepped_down}
         self._ended(row, "published", "refocused", frame=frame, **facts)
 
     def _rejected(self, row: Row, frame: Frame, answer: WorkerAnswer) -> None:
@@ -321,7 +324,7 @@ class Pipeline:
 
     def _save(
         self, row: Row, frame: Frame, focus: FocusMap, answer: WorkerAnswer, provenance: dict[str, Any]
-    ) -> Path:
+    ) -> Saved:
         with self.metrics.stage_seconds.labels("save").time():
             return self.outputs.save(
                 self.settings.output,

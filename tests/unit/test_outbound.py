@@ -60,6 +60,14 @@ def sent(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[dict[str, 
     return recorder.sent
 
 
+def test_a_part_that_is_ill_is_a_fault_of_no_frame() -> None:
+    recorder = Recorder()
+    error = FrameError("settings_invalid", "no such key")
+    Outbound(Publish(), recorder, (), Metrics()).part_fault(error, part="settings")
+    header = recorder.sent["fault"][0]
+    assert (header["frame"], header["code"], header["message"]) == (None, "settings_invalid", "no such key")
+
+
 @pytest.mark.parametrize("event", ["score", "preview", "frame", "fault"])
 def test_every_key_that_is_sent_is_documented(
     event: str, sent: dict[str, tuple[dict[str, Any], list[str]]]

@@ -44,6 +44,7 @@ class Disk:
         self.told: list[SemdaemonError] = []
         self.outputs = Outputs(self.told.append, StandingFault(clock=self.steady))
         self.settings = Output(folder=folder)
+        self.replaced = False
 
     def save(self, name: str = "a.tif", seed: int = 1) -> Path | None:
         """As the pipeline does: ask whether it is worth it, save, and note what refuses."""
@@ -53,9 +54,11 @@ class Disk:
         changed, mask = refocused_of(frame)
         answer: Any = SimpleNamespace(pixels=changed, mask=mask)
         try:
-            return self.outputs.save(
+            saved = self.outputs.save(
                 self.settings, Path(name), frame, focus_for(frame), answer, {"weights": WEIGHTS}, None
             )
+            self.replaced = saved.replaced
+            return saved.path
         except OSError as error:
             self.outputs.refused(self.settings.folder, error)
             return None
@@ -242,7 +245,8 @@ def test_a_disk_without_hard_links_is_written_too(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(os, "link", failing(errno.EPERM))
     disk = Disk(tmp_path)
     assert disk.save() is not None
-    assert disk.save(seed=2) is not None  # its own output is replaced
+    assert disk.save(seed=2) is not None  # its own output is replaced, and that is told
+    assert disk.replaced
     np.testing.assert_array_equal(
         read_output(tmp_path / "a.refocused.tif").original, picture((SIDE, SIDE), "uint16", 2)
     )
@@ -259,8 +263,13 @@ def test_pauses_grow_and_end_with_the_fault() -> None:
             steady.now += 0.5
         pauses.append(steady.now - began)
     assert pauses == [1.0, 2.0, 4.0, 8.0, 8.0, 8.0]
+    assert not fault.stands("full")
+    steady.now += 7.5
+    assert not fault.stands("full")  # somebody else failed in the meantime
+    steady.now += 0.5
+    assert fault.due
     assert not fault.stands("read-only")  # the same outage, now for another reason
     assert fault.text == "read-only"
-    assert fault.over() == pytest.approx(31.0)
+    assert fault.over() == pytest.approx(39.0)
     assert fault.over() is None
     assert fault.due

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import zmq
 from semdaemon_hook import Advice, Refocus
-from semdaemon_hook.advice import MOST_BYTES, parse
+from semdaemon_hook.advised import MOST_BYTES, parse
 
 TOPIC = b"sem/advice/"
 

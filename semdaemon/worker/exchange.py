@@ -82,7 +82,8 @@ class Exchange:
 
     def _fit(self, layout: Layout) -> Any:
         if layout.total_bytes > self._block.size_bytes:
-            require_shared(layout.total_bytes)
+            # The old block is given back first.
+            require_shared(layout.total_bytes - self._block.size_bytes)
         try:
             return self._block.fit(layout)
         except (OSError, MemoryError) as error:

@@ -20,7 +20,7 @@ from semdaemon.worker.answer import WorkerAnswer
 from semdaemon.worker.blame import DEATHS, SUSPICIOUS, blame
 from semdaemon.worker.child import Child, StartRefused
 from semdaemon.worker.exchange import Exchange, Patience, Reply
-from semdaemon.worker.health import Health, Job
+from semdaemon.worker.health import Health
 from semdaemon.worker.probing import Prober
 from semdaemon.worker.process import serve
 
@@ -73,6 +73,22 @@ class Worker:
     def degraded(self) -> bool:
         """True from failing too often until it is known to work again."""
         return self._health.degraded
+
+    @property
+    def signs(self) -> int:
+        """Signs of life in the middle of jobs, since the start: it counts up while a long job goes on."""
+        return self._health.signs
+
+    @property
+    def quiet_s(self) -> float | None:
+        """How long a job in the worker has given no sign of life, seconds; None where none is in it."""
+        job = self._health.job
+        return None if job is None else max(0.0, time.monotonic() - job.heard_at)
+
+    @property
+    def patience_s(self) -> float:
+        """How long a job may give no sign of life before it is taken for hung, seconds."""
+        return self._settings.timeout_s if self._silence_s is None else self._silence_s
 
     def wait_available(self) -> None:
         """Until the pause after a failure is over, or the worker is being stopped."""
@@ -183,7 +199,7 @@ class Worker:
         """
         with self._talking:
             self.start()
-            self._health.phase, self._health.job = "busy", Job(frame.id, time.monotonic())
+            self._health.begin(frame.id)
             patience = Patience(self._settings.timeout_s, self._silence_s)
             try:
                 reply = self._job(frame, focus_blob, {"everywhere": everywhere}, patience)
@@ -223,11 +239,9 @@ class Worker:
         )
 
     def _hear(self, message: Mapping[str, Any]) -> None:
-        job = self._health.job
-        if message["kind"] == "progress" and job is not None:
-            job.tiles_done, job.tiles_total = message["tiles_done"], message["tiles_total"]
-        elif message["kind"] == "step":
-            frame = None if job is None else job.frame_id
+        self._health.hear(message.get("tiles_done"), message.get("tiles_total"))
+        if message["kind"] == "step":
+            frame = None if self._health.job is None else self._health.job.frame_id
             _log.warning("out of memory", frame=frame, rung=message["rung"], fault=message["why"])
 
     # -- faults ----------------------------------------------------------------------------------------

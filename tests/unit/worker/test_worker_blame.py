@@ -55,6 +55,7 @@ class AcceleratorError(RuntimeError):
         (RuntimeError("CUDA error: device-side assert triggered"), "accelerator_fault", True),
         (RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"), "accelerator_fault", True),
         (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), "worker_exception", False),
+        (RuntimeError("the frame's timestamps are odd"), "worker_exception", False),
         (ValueError("a frame about cuda barracudas"), "worker_exception", False),
         (OSError(12, "Cannot allocate memory"), "out_of_memory", False),
     ],

@@ -14,7 +14,7 @@ from semdaemon.formats.output import claim_output_path, write_refocused
 from semdaemon.frame import Frame
 from semdaemon.provenance import provenance_of
 from semdaemon.settings import Settings
-from semdaemon.worker import DEATHS, MOST_LOSSES, Worker, WorkerAnswer
+from semdaemon.worker import LOSSES, MOST_LOSSES, Worker, WorkerAnswer
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def _refocus(worker: Worker, frame: Frame, focus: FocusMap) -> WorkerAnswer:
         try:
             return worker.refocus(frame, focus.to_bytes())
         except WorkerError as error:
-            if error.code not in DEATHS | {"worker_gone", "worker_sick"}:
+            if error.code not in LOSSES | {"worker_gone", "worker_sick"}:
                 raise
             losses.append(error)
     raise FrameError(

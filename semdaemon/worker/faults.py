@@ -15,6 +15,7 @@ _NO_MEMORY = (
     "alloc_failed",
     "cannot allocate memory",
     "unable to allocate",
+    "could not create a primitive",  # oneDNN says no more than that where it gets no scratch memory
 )
 _ACCELERATOR = re.compile(r"cuda|cudnn|cublas|\bhip error|\bmps\b|accelerator|\bdriver error")
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from semdaemon.refocus.probe import ProbeResult
-from semdaemon.worker.blame import DEATHS
+from semdaemon.worker.blame import LOSSES
 
 LONGEST_PAUSE_S = 60.0
 
@@ -128,7 +128,7 @@ class Health:
         nothing waits, ends ``degraded``.
         """
         self.phase = "ready"
-        if self.last_code not in DEATHS:
+        if self.last_code not in LOSSES:
             self.recovered()
 
     def recovered(self) -> None:

@@ -19,7 +19,7 @@ from semdaemon.settings import Settings
 from semdaemon.worker.answer import WorkerAnswer
 from semdaemon.worker.blame import DEATHS, SUSPICIOUS, blame
 from semdaemon.worker.child import Child, StartRefused
-from semdaemon.worker.exchange import Exchange, Patience, Reply
+from semdaemon.worker.exchange import Exchange, Patience, Reply, Tight
 from semdaemon.worker.health import Health
 from semdaemon.worker.probing import Prober
 from semdaemon.worker.process import serve
@@ -42,6 +42,7 @@ class Worker:
         self._exchange, self._prober = Exchange(), Prober()
         self._child: Child | None = None
         self._silence_s: float | None = None
+        self._tight = Tight()
         self._health = Health(self._settings.backoff_s, self._settings.max_restarts)
         self._stopping = threading.Event()
         # Held by whoever talks to the process, so that `stop` takes nothing from under a job.
@@ -193,7 +194,7 @@ class Worker:
         FrameError
             The worker is well, and says what is wrong with this frame.
         WorkerError
-            One of `semdaemon.worker.blame.DEATHS`: the process was lost over this frame.
+            One of `semdaemon.worker.blame.LOSSES`: the process was lost over this frame.
             ``worker_gone``, ``worker_sick``, ``worker_degraded``, ``worker_stopping`` or a start that
             failed: no fault of this frame.
         """
@@ -202,10 +203,13 @@ class Worker:
             self._health.begin(frame.id)
             patience = Patience(self._settings.timeout_s, self._silence_s)
             try:
-                reply = self._job(frame, focus_blob, {"everywhere": everywhere}, patience)
+                asked = {"everywhere": everywhere, "frugal": self._tight.is_for(frame)}
+                reply = self._job(frame, focus_blob, asked, patience)
                 if reply.failed:
                     raise self._fault_of(reply.said, frame)
             except WorkerError as error:
+                if error.code == "out_of_memory":
+                    self._tight.learn(frame)
                 self._lost(error)
                 raise
             except FrameError:
@@ -260,14 +264,18 @@ class Worker:
             result = self._probe(_PROBE_S)
             passed = result.passed
             _log.info("probe after a fault", frame=frame.id, code=code, **result.as_dict())
-        if blame(code, passed) == "worker":
-            why = self._health.probe.why if self._health.probe is not None else ""
-            return WorkerError(
-                "worker_sick",
-                f"{message}; and the test picture fails too: {why}",
-                remedy="It is started again; nothing counts against the frame. 'semdaemon doctor' checks it.",
-            )
-        return FrameError(code, message, remedy=remedy)
+        guilty = blame(code, passed)
+        if guilty == "frame":
+            return FrameError(code, message, remedy=remedy)
+        why = self._health.probe.why if self._health.probe is not None else ""
+        said = f"{message}; and the test picture fails too: {why}"
+        if guilty == "undecided":
+            return WorkerError(code, said, remedy="The frame is tried once more, in a fresh process.")
+        return WorkerError(
+            "worker_sick",
+            said,
+            remedy="It is started again; nothing counts against the frame. 'semdaemon doctor' checks it.",
+        )
 
     def _lost(self, error: WorkerError) -> None:
         if self._stopping.is_set():

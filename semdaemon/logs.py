@@ -1,12 +1,22 @@
-"""Logging: readable lines on a terminal, one JSON object a line everywhere else."""
+"""Logging: readable lines on a terminal, one JSON object a line elsewhere; repetitions are summed up."""
 
 from __future__ import annotations
 
 import logging
 import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import structlog
 from structlog.typing import Processor
+
+CANONICAL = "frame"
+"""The event that ends a frame's journey: told for every frame, however many there are."""
+
+_TOLD_FIRST, _WINDOW_S, _MOST_KEPT = 5, 60.0, 256
 
 
 def configure_logging(level: str = "info") -> None:
@@ -28,6 +38,7 @@ def configure_logging(level: str = "info") -> None:
         cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(Repeats(handler.handle))
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -39,3 +50,77 @@ def configure_logging(level: str = "info") -> None:
     root.setLevel(level.upper())
     for chatty in ("uvicorn.access", "watchdog", "PIL", "tifffile"):
         logging.getLogger(chatty).setLevel("WARNING")
+
+
+@dataclass
+class _Tally:
+    began_at: float
+    record: logging.LogRecord
+    count: int = 0
+
+    @property
+    def left_out(self) -> int:
+        return max(0, self.count - _TOLD_FIRST)
+
+
+class Repeats(logging.Filter):
+    """Lets the first few of the same warnings through in a minute, and then says how many more there were.
+
+    A fault that stands for a night must not fill the disk. The end of a frame's journey is never left out.
+
+    Parameters
+    ----------
+    tell
+        Gets the record that sums up.
+    """
+
+    def __init__(
+        self, tell: Callable[[logging.LogRecord], object], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        super().__init__()
+        self._tell, self._clock = tell, clock
+        self._tallies: dict[tuple[str, ...], _Tally] = {}
+        self._lock = threading.RLock()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """False for what is summed up later."""
+        if record.levelno < logging.WARNING or getattr(record, "sums_up", False):
+            return True
+        event, *about = _key(record)
+        if event == CANONICAL:
+            return True
+        with self._lock:
+            ended = self._ended()
+            tally = self._tallies.setdefault((record.name, event, *about), _Tally(self._clock(), record))
+            tally.count += 1
+            told = tally.count <= _TOLD_FIRST
+        for each in ended:
+            self._tell(_summary(each))
+        return told
+
+    def _ended(self) -> list[_Tally]:
+        """Takes out what began a minute ago, and the oldest where there are too many."""
+        now = self._clock()
+        old = [key for key, tally in self._tallies.items() if now - tally.began_at >= _WINDOW_S]
+        too_many = max(0, len(self._tallies) - len(old) + 1 - _MOST_KEPT)
+        old += [key for key in self._tallies if key not in old][:too_many]
+        return [tally for tally in map(self._tallies.pop, old) if tally.left_out]
+
+
+def _key(record: logging.LogRecord) -> tuple[str, ...]:
+    if isinstance(record.msg, dict):
+        said: dict[str, Any] = record.msg
+        return (str(said.get("event")), str(said.get("code", "")), str(said.get("error", "")))
+    return (str(record.msg),)
+
+
+def _summary(tally: _Tally) -> logging.LogRecord:
+    event, *about = _key(tally.record)
+    facts = {"of": event, "times": tally.left_out, "within_s": _WINDOW_S, "last": " ".join(about).strip()}
+    made = logging.LogRecord(tally.record.name, logging.WARNING, "", 0, f"repeated: {facts}", (), None)
+    if isinstance(tally.record.msg, dict):
+        made = logging.makeLogRecord({**tally.record.__dict__, "exc_info": None, "exc_text": None})
+        made.msg = {**tally.record.msg, "event": "repeated", **facts}
+        made.msg.pop("exc_info", None)
+    made.sums_up = True
+    return made

@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 _SECONDS = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60, 300)
 
@@ -14,6 +25,8 @@ class Metrics:
     media_type = CONTENT_TYPE_LATEST
 
     def __init__(self) -> None:
+        # A second series for each counter, which nothing here asks for.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         self.frames = {
             stage: Counter(f"semdaemon_frames_{stage}", f"Frames {meaning}.", registry=self.registry)
@@ -22,6 +35,7 @@ class Metrics:
                 ("held", "found incomplete and looked at again later (once for each look)"),
                 ("settled", "complete and read"),
                 ("scored", "with a focus map"),
+                ("returned", "scored and put back to be scored anew, because settings changed"),
                 ("refocused", "of which regions were refocused"),
                 ("published", "whose journey ended with everything sent"),
                 ("failed", "that could not be read or refocused"),
@@ -44,37 +58,61 @@ class Metrics:
             buckets=_SECONDS,
             registry=self.registry,
         )
-        self.oldest_waiting_seconds = Gauge(
-            "semdaemon_oldest_waiting_seconds", "Age of the oldest frame under way.", registry=self.registry
-        )
-        self.worker_restarts = Gauge(
-            "semdaemon_worker_restarts", "Worker processes replaced since the start.", registry=self.registry
-        )
-        self.worker_available = Gauge(
-            "semdaemon_worker_available",
-            "1 while refocusing goes on, 0 while it pauses after a failure.",
-            registry=self.registry,
-        )
-        self.worker_degraded = Gauge(
-            "semdaemon_worker_degraded",
-            "1 from failing too often until the worker is known to work again.",
-            registry=self.registry,
-        )
-        self.worker_probes_failed = Gauge(
-            "semdaemon_worker_probes_failed",
-            "Test pictures that did not come back as they should since the start.",
-            registry=self.registry,
-        )
         self.stepped_down = Counter(
             "semdaemon_frames_stepped_down",
             "Frames refocused with less memory than set, by the rung that served them.",
             ["rung"],
             registry=self.registry,
         )
-        self.messages_dropped = Gauge(
-            "semdaemon_messages_dropped", "Messages given up for a full queue.", registry=self.registry
-        )
+
+    def follow_wire(self, counters: Callable[[], Mapping[str, Any]]) -> None:
+        """Tell the publisher's counters, read whenever somebody asks."""
+        self.registry.register(_Wire(counters))
 
     def exposition(self) -> bytes:
         """Text exposition format, as Prometheus scrapes it."""
         return generate_latest(self.registry)
+
+
+class _Wire(Collector):
+    """The publisher's own counters: it counts them anyway, so they are not counted twice."""
+
+    _PER_EVENT = (
+        ("handed", "Messages handed to the publisher: sent, shed, withheld or waiting."),
+        ("sent", "Messages given to ZeroMQ for every subscriber."),
+        ("shed", "Messages that lost their content for want of room in the queue."),
+        ("withheld", "Messages kept back from the network because a subscriber does not read; replayed."),
+    )
+    _TOTALS = (
+        ("requests", "wire_requests", "Requests on the control socket."),
+        ("errors", "wire_errors", "Messages or requests that the publisher stumbled over."),
+        (
+            "connections_refused",
+            "wire_connections_refused",
+            "Connections closed because of too many.",
+        ),
+        ("keys_refused", "wire_keys_refused", "Handshakes with a key that is not allowed."),
+    )
+    _LEVELS = (
+        ("waiting_bytes", "Waiting to be sent."),
+        ("in_flight_bytes", "Held by ZeroMQ for slow subscribers."),
+        ("unread_answer_bytes", "Answers that clients have not read."),
+        ("replay_bytes", "In the replay store."),
+        ("connections", "Open connections of both sockets."),
+    )
+
+    def __init__(self, counters: Callable[[], Mapping[str, Any]]) -> None:
+        self._counters = counters
+
+    def collect(self) -> Iterator[Metric]:
+        """Everything at one moment."""
+        told = self._counters()
+        for name, meaning in self._PER_EVENT:
+            family = CounterMetricFamily(f"semdaemon_messages_{name}", meaning, labels=["event"])
+            for event in sorted({*told["handed"], *told[name]}):
+                family.add_metric([event], told[name].get(event, 0))
+            yield family
+        for key, name, meaning in self._TOTALS:
+            yield CounterMetricFamily(f"semdaemon_{name}", meaning, value=told.get(key, 0))
+        for key, meaning in self._LEVELS:
+            yield GaugeMetricFamily(f"semdaemon_wire_{key}", meaning, value=told.get(key, 0))

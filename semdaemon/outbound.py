@@ -63,6 +63,7 @@ class Outbound:
             "median_sigma_px": focus.median_sigma_px(),
             "redelivered": redelivered,
             "warnings": list(frame.warnings),
+            "artefacts": [artefact.as_json() for artefact in focus.artefacts],
         }
         arrays = (
             ("sigma_px", focus.sigma_px.astype(np.float32)),
@@ -120,7 +121,13 @@ class Outbound:
             if frame is not None
             else {"id": row.frame_id or None, "source": row.source, "uri": row.uri}
         )
-        header = {"frame": about, "code": error.code, "message": error.message, "remedy": error.remedy}
+        header = {
+            "frame": about,
+            "code": error.code,
+            "message": error.message,
+            "remedy": error.remedy,
+            "redelivered": row.attempts > 0 or row.redelivered,
+        }
         self._send("fault", header)
         self._tell(lambda sink: sink.failed(header, error.code, error.message))
 

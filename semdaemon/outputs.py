@@ -10,6 +10,7 @@ import errno
 import os
 import shutil
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,14 @@ _PROBE_BYTES = 65_536
 _MOST_CLAIMS = 20
 _OF_THE_NAME = frozenset({errno.ENAMETOOLONG, errno.EILSEQ})
 _log = structlog.get_logger("semdaemon.outputs")
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """Where an output was written; ``replaced`` is true where an earlier one of the same frame was there."""
+
+    path: Path
+    replaced: bool
 
 
 class Outputs:
@@ -73,7 +82,7 @@ class Outputs:
         answer: WorkerAnswer,
         provenance: Mapping[str, Any],
         original: Path | None,
-    ) -> Path:
+    ) -> Saved:
         """Write an output; returns where.
 
         Raises
@@ -87,6 +96,7 @@ class Outputs:
         self._require_mounted(settings.folder)
         for _ in range(_MOST_CLAIMS):
             path = claim_output_path(settings.folder, relative, frame.page, frame.uri)
+            replaced = os.path.lexists(path)
             try:
                 write_refocused(
                     path,
@@ -108,13 +118,14 @@ class Outputs:
                     raise _name_refused(path, error) from error
                 raise
             self._accepted(settings.folder)
-            return path
+            return Saved(path, replaced)
         raise OSError(errno.EEXIST, "no free name", str(path))
 
     def refused(self, folder: Path, error: OSError) -> None:
         """The place did not take an output, or a probe: tell it, once."""
         # Not str(error): temporary names differ from one try to the next.
-        fault = f"{folder} cannot be written: {error.strerror or type(error).__name__}"
+        why = error.strerror or "only a part was taken (is it full?)"  # as numpy tells a short write
+        fault = f"{folder} cannot be written: {why}"
         if self._standing.stands(fault):
             remedy = "Free space, mount it or restore permissions; refocusing goes on by itself."
             _log.error("output refused", folder=str(folder), error=fault, remedy=remedy)

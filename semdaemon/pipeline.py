@@ -26,7 +26,7 @@ from semdaemon.inforce import Live
 from semdaemon.journal import Journal, Row
 from semdaemon.metrics import Metrics
 from semdaemon.outbound import Outbound
-from semdaemon.outputs import Outputs
+from semdaemon.outputs import Outputs, Saved
 from semdaemon.provenance import provenance_of
 from semdaemon.recent import RecentFrames
 from semdaemon.settings import Settings
@@ -88,9 +88,7 @@ class Pipeline:
         if not self.journal.ready():
             return False
         self._looks.take_up()
-        if jump_s := self._clock.jump_s():
-            _log.warning("the clock was set", by_s=round(jump_s, 1))
-            self.journal.shift_waits(jump_s)
+        self._clock_was_set()
         row = self.journal.next_to_settle()
         if row is None:
             return False
@@ -99,6 +97,13 @@ class Pipeline:
         except Exception as error:
             self._looks.note(row, error)
             raise
+
+    def _clock_was_set(self) -> bool:
+        jump_s = self._clock.jump_s()
+        if jump_s:
+            _log.warning("the clock was set", by_s=round(jump_s, 1))
+            self.journal.shift_waits(jump_s)
+        return bool(jump_s)
 
     def look_due_at(self) -> float | None:
         """When the next look is due, seconds since 1970; None where that is not known."""
@@ -110,6 +115,8 @@ class Pipeline:
             with self.metrics.stage_seconds.labels("settle").time():
                 found = self._reader(row).settle(row, time.time(), partial(self._begun, row))
         except FrameError as error:
+            if self._clock_was_set():  # while it was looked at: its patience was measured by two clocks
+                return True
             self._unreadable(row, error)
             return True
         if isinstance(found, NotYet):
@@ -175,6 +182,7 @@ class Pipeline:
             "median_sigma_px": focus.median_sigma_px(),
             "vendor": frame.vendor,
             "warnings": list(frame.warnings),
+            "artefacts": [artefact.as_json() for artefact in focus.artefacts],
         }
         if wanted:
             self.recent.keep(row.key, frame)
@@ -218,6 +226,7 @@ class Pipeline:
         if row.fingerprint != self.settings.fingerprint:
             # Scored by other settings than it would be refocused by: a result is of one kind, or is not told.
             self.journal.look_again(row.key, _CHANGED)
+            self.metrics.frames["returned"].inc()
             self.changed()
             return True
         if not watch.is_up():
@@ -274,7 +283,7 @@ class Pipeline:
             return
         provenance = provenance_of(frame, focus, answer, self.settings)
         try:
-            written = self._save(row, frame, focus, answer, provenance)
+            saved = self._save(row, frame, focus, answer, provenance)
         except OSError as error:
             self._output_refused(row, error)
             return
@@ -285,12 +294,14 @@ class Pipeline:
         stepped_down = {"rung": dict(answer.rung)} if answer.stepped_down else {}
         if stepped_down:
             self.metrics.stepped_down.labels(answer.rung["name"]).inc()
-        self.journal.refocused(row.key, written, {**summary, **stepped_down})
+        self.journal.refocused(row.key, saved.path, {**summary, **stepped_down})
         self.metrics.frames["refocused"].inc()
-        self.outbound.refocused(frame, answer, provenance, written, redelivered=interrupted)
+        # An output that was there is one that was told: by a journal that is gone, perhaps.
+        sent_before = interrupted or saved.replaced
+        self.outbound.refocused(frame, answer, provenance, saved.path, redelivered=sent_before)
         self.journal.finish(row.key, "published", "refocused")
         self._jobs.forget(row.key)
-        facts = {"output": str(written), "seconds": answer.seconds, **stepped_down}
+        facts = {"output": str(saved.path), "seconds": answer.seconds, **stepped_down}
         self._ended(row, "published", "refocused", frame=frame, **facts)
 
     def _rejected(self, row: Row, frame: Frame, answer: WorkerAnswer) -> None:
@@ -313,7 +324,7 @@ class Pipeline:
 
     def _save(
         self, row: Row, frame: Frame, focus: FocusMap, answer: WorkerAnswer, provenance: dict[str, Any]
-    ) -> Path:
+    ) -> Saved:
         with self.metrics.stage_seconds.labels("save").time():
             return self.outputs.save(
                 self.settings.output,

@@ -36,10 +36,10 @@ class StandingFault:
         return not self._text or self._clock() >= self._due
 
     def stands(self, text: str) -> bool:
-        """It does not work (still); True where that is news."""
+        """It does not work (still); True where it worked before, so that an outage is told once."""
         with self._lock:
-            news = text != self._text
-            if not self._text:
+            news = not self._text
+            if news:
                 self._since, self._pause_s = self._clock(), 0.0
             self._text = text
             self._pause_s = min(max(2 * self._pause_s, self._first_s), self._longest_s)

@@ -8,8 +8,9 @@ from typing import Literal
 
 import numpy as np
 
+from semdaemon.advice.belief import Normal, Sample
 from semdaemon.advice.runs import KNOWN_STEEPNESS_SD, RunKey, known_side
-from semdaemon.advice.throughfocus import Normal, Sample, ThroughFocus
+from semdaemon.advice.throughfocus import ThroughFocus
 from semdaemon.focus import BEYOND_REPAIR, FocusMap
 from semdaemon.formats.stage import StagePosition
 from semdaemon.frame import Area

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from semdaemon.advice.belief import Sample
 from semdaemon.advice.decide import (
     Advice,
     FocusAdvice,
@@ -20,7 +21,7 @@ from semdaemon.advice.decide import (
 )
 from semdaemon.advice.header import advice_header
 from semdaemon.advice.runs import Run, RunKey, first_belief, run_of
-from semdaemon.advice.throughfocus import Sample, ThroughFocus
+from semdaemon.advice.throughfocus import ThroughFocus
 from semdaemon.focus import FocusMap
 from semdaemon.formats.stage import stage_position
 from semdaemon.frame import Frame

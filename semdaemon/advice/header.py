@@ -6,8 +6,8 @@ import math
 from dataclasses import asdict
 from typing import Any
 
+from semdaemon.advice.belief import Normal
 from semdaemon.advice.decide import Advice, FocusAdvice
-from semdaemon.advice.throughfocus import Normal
 
 _DIGITS = 6
 

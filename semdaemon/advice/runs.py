@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-from semdaemon.advice.throughfocus import STEP_PX, Belief, Normal, Sample, ThroughFocus, fit
+from semdaemon.advice.belief import Belief, Normal, Sample
+from semdaemon.advice.fitting import STEP_PX, fit
+from semdaemon.advice.throughfocus import ThroughFocus
 from semdaemon.formats.stage import detector, stage_position
 from semdaemon.frame import Frame
 
@@ -123,8 +125,12 @@ class Run:
     _samples: list[tuple[float, int, Sample]] = field(default_factory=list)
 
     def add(self, sample: Sample, number: int) -> bool:
-        """Take a sample in; whether it is the newest, by time and then by the frame's number."""
+        """Take a sample in; whether it is the newest, by time and then by the frame's number.
+
+        A frame that is scored again takes the place of what it was.
+        """
         entry = (sample.at_s, number, sample)
+        self._samples = [each for each in self._samples if each[1] != number]
         bisect.insort(self._samples, entry, key=lambda each: each[:2])
         self.frames += 1
         if len(self._samples) >= 2 * WINDOW:

@@ -19,18 +19,25 @@ def sentence(header: Mapping[str, Any]) -> str:
 
 def _blur(header: Mapping[str, Any]) -> str:
     sigma_px, sigma_nm = header.get("sigma_px"), header.get("sigma_nm")
-    blur = "" if sigma_px is None else f" by {sigma_px:.1f} px"
-    blur += "" if sigma_px is None or sigma_nm is None else f" ({sigma_nm:.3g} nm)"
+    on_sample = "" if sigma_nm is None else f" ({_length(sigma_nm)})"
+    blur = "" if sigma_px is None else f", blur {sigma_px:.1f} px{on_sample}"
     drifts = ", and it drifts" if "focus_drifts" in (header.get("reasons") or ()) else ""
-    return f"out of focus{blur}{drifts}{_remedy(header.get('focus') or {})}"
+    return f"out of focus{drifts}{blur}{_remedy(header.get('focus') or {})}"
+
+
+def _length(nm: float) -> str:
+    return f"{nm:.3g} nm" if nm < 1000 else f"{nm / 1000:.3g} µm"
 
 
 def _remedy(focus: Mapping[str, Any]) -> str:
     axis = _AXES.get(str(focus.get("axis")), "focus")
-    correction, sd = focus.get("correction_um"), focus.get("correction_sd_um")
+    size, size_sd = focus.get("magnitude_um"), focus.get("magnitude_sd_um") or 0
+    correction, sd = focus.get("correction_um"), focus.get("correction_sd_um") or 0
+    candidates = list(focus.get("candidates_um") or ())
+    if size is not None and size <= size_sd:
+        return f": {axis} is right to ± {size_sd:.2f} µm"
     if correction is not None:
-        return f": {axis} {correction:+.2f} ± {sd or 0:.2f} µm"
-    candidates, size = list(focus.get("candidates_um") or ()), focus.get("magnitude_um")
+        return f": {axis} {correction:+.2f} ± {sd:.2f} µm"
     if len(candidates) == 2:
         return f": {axis} {candidates[0]:+.2f} µm, or else {candidates[1]:+.2f} µm"
     return "" if size is None else f": {size:.2f} µm one way or the other"

@@ -50,7 +50,7 @@ def _demo(
     microscope = Microscope(MicroscopeSettings(seed=seed, scenes=scenes))
     written: list[WrittenFrame] = []
     stop = threading.Event()
-    _stop_on_signals(stop)
+    hurry = _stop_on_signals(stop)
     with Daemon(_settings(folder)) as daemon:
         _greet(daemon, folder, console)
         beam = threading.Thread(
@@ -66,7 +66,7 @@ def _demo(
         finally:
             stop.set()
             beam.join(10.0)
-            _let_finish(daemon, len(written))
+            _let_finish(daemon, len(written), hurry)
         summary = _summary(daemon, len(written))
     if as_json:
         click.echo(json.dumps(summary))
@@ -103,12 +103,16 @@ def _free_endpoint(port: int) -> str:
     return f"tcp://127.0.0.1:{port}" if _is_free(port) else "tcp://127.0.0.1:*"
 
 
-def _stop_on_signals(stop: threading.Event) -> None:
+def _stop_on_signals(stop: threading.Event) -> threading.Event:
+    """The first signal ends the microscope and lets the daemon finish; the event is set by a second one."""
+    hurry = threading.Event()
+
     def on_signal(_number: int, _frame: FrameType | None) -> None:
-        stop.set()
+        (hurry if stop.is_set() else stop).set()
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, on_signal)
+    return hurry
 
 
 def _greet(daemon: Daemon, folder: Path, console: Console) -> None:
@@ -138,17 +142,22 @@ def _watch(
                 f"{len(written)}{of} frames written, {done} done, "
                 f"{counts['scored']} waiting for the network (worker {daemon.status()['worker']['state']})"
             )
-            if not beam.is_alive() and (frames is None or done >= len(written)):
+            if not beam.is_alive():
                 return
 
 
-def _let_finish(daemon: Daemon, written: int) -> None:
-    deadline = time.monotonic() + _PATIENCE_S
-    while time.monotonic() < deadline:
+def _let_finish(daemon: Daemon, written: int, hurry: threading.Event) -> None:
+    """Wait while frames still end; a worker that cannot work must not hold the demo up for ever."""
+    done, deadline = -1, 0.0
+    while not hurry.wait(0.2):
         counts = daemon.journal.counts()
-        if sum(counts[state] for state in _FINAL) >= written:
+        before, done = done, sum(counts[state] for state in _FINAL)
+        if done > before:
+            deadline = time.monotonic() + _PATIENCE_S
+        if done >= written or time.monotonic() > deadline:
             return
-        time.sleep(0.2)
+    for _ in range(2):  # the second request means: wait for nothing
+        daemon.request_stop()
 
 
 def _summary(daemon: Daemon, written: int) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -76,54 +77,117 @@ def wrong(status: Mapping[str, Any]) -> Iterator[str]:
 def _show(status: Mapping[str, Any], faults: list[str], endpoint: str) -> None:
     console = Console()
     table = Table(show_header=False, box=None, pad_edge=False)
-    table.add_column(style="dim")
-    table.add_column()
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
     for name, value in _lines(status, endpoint):
         table.add_row(name, Text(printable(value)))
     console.print(table)
+    for check in ready(status):
+        if check.state == "warning":
+            console.print(Text(f"~ {printable(f'{check.name}: {check.detail}')}", style="yellow"))
     for fault in faults:
         console.print(Text(f"! {printable(fault)}", style="bold red"))
 
 
 def _lines(status: Mapping[str, Any], endpoint: str) -> Iterator[tuple[str, str]]:
     instrument, version = status.get("instrument", "?"), status.get("version", "?")
-    yield "daemon", f"{instrument}, version {version}, pid {status.get('pid', '?')}, at {endpoint}"
-    yield "since", str(status.get("started_at", "?"))[:19].replace("T", " ") + " UTC"
+    yield "daemon", f"{instrument}, version {version}, pid {status.get('pid', '?')}"
+    yield "since", _since(str(status.get("started_at", "")))
     frames = status.get("frames") or {}
     yield "frames", ", ".join(f"{count} {state}" for state, count in frames.items() if count) or "none yet"
     yield "waiting", _waiting(float(status.get("oldest_waiting_s") or 0.0))
     yield "worker", _worker(status.get("worker") or {})
     for source in status.get("sources") or ():
-        yield "source", _source(source)
-    yield "output", str((status.get("output") or {}).get("folder", "?"))
-    if url := (status.get("addresses") or {}).get("page"):
+        yield from _source(source)
+    for name, place in (status.get("space") or {}).items():
+        yield name, _place(place)
+    if "space" not in status:
+        yield "output", str((status.get("output") or {}).get("folder", "?"))
+    yield from _addresses(status, endpoint)
+    if wire := status.get("wire"):
+        yield "sent", _wire(wire)
+    if settings := status.get("settings"):
+        yield "settings", _settings(settings)
+
+
+def _since(started_at: str) -> str:
+    try:
+        started = datetime.fromisoformat(started_at)
+    except ValueError:
+        return started_at or "?"
+    return f"{started:%Y-%m-%d %H:%M:%S} UTC, for {duration((datetime.now(UTC) - started).total_seconds())}"
+
+
+_UNITS = ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s"))
+
+
+def duration(seconds: float) -> str:
+    """Two units at most: 42 s, 3 min 5 s, 2 h 10 min, 12 d 3 h."""
+    whole = max(0, round(seconds))
+    for unit_s, unit, below_s, below in (
+        (86400, "d", 3600, "h"),
+        (3600, "h", 60, "min"),
+        (60, "min", 1, "s"),
+    ):
+        if whole >= unit_s:
+            rest = whole % unit_s // below_s
+            return f"{whole // unit_s} {unit}" + (f" {rest} {below}" if rest else "")
+    return f"{whole} s"
+
+
+def _addresses(status: Mapping[str, Any], endpoint: str) -> Iterator[tuple[str, str]]:
+    addresses = status.get("addresses") or {}
+    if url := addresses.get("page"):
         reach = (status.get("page") or {}).get("reach", "this machine")
         yield "page", str(url) if reach == "this machine" else f"{url} (can be reached from {reach})"
-    if wire := status.get("wire"):
-        yield "published", _wire(wire)
+    if publisher := addresses.get("endpoint"):
+        yield "publisher", str(publisher)
+    yield "control", str(addresses.get("control") or endpoint)
+    if pushed := addresses.get("pushed"):
+        yield "pushed to", f"{pushed} (frames that scripts push)"
 
 
-def _source(source: Mapping[str, Any]) -> str:
-    roots = [
-        str(root.get("path", root) if isinstance(root, dict) else root) for root in source.get("roots", ())
-    ]
-    if roots:
-        return f"{source.get('name')} by {source.get('watching', '?')}: {', '.join(roots)}"
-    counted = ", ".join(f"{count} {name}" for name, count in (source.get("counters") or {}).items() if count)
-    return (
-        f"{source.get('name')}: {'; '.join(filter(None, (source.get('detail'), counted))) or 'nothing yet'}"
-    )
+def _source(source: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """One line a folder, or one for a source without folders."""
+    name, roots = source.get("name"), source.get("roots") or ()
+    state = "ok" if source.get("ok", True) else "waiting" if source.get("waiting") else "fault"
+    for root in roots:
+        if not isinstance(root, Mapping):
+            yield "source", f"{name} by {source.get('watching', '?')}: {root}"
+            continue
+        known = "ok" if root.get("ok", True) else "fault"
+        files = f", {root['files']} files" if root.get("files") else ""
+        yield "source", f"{name} by {root.get('watching', '?')}: {root.get('path')} ({known}{files})"
+    if not roots:
+        counted = [f"{count} {event}" for event, count in (source.get("counters") or {}).items() if count]
+        said = "; ".join(filter(None, (source.get("detail"), ", ".join(counted))))
+        yield "source", f"{name}: {state}" + (f"; {said}" if said else "")
+
+
+def _place(place: Mapping[str, Any]) -> str:
+    free = place.get("free_bytes")
+    return f"{place.get('folder', '?')}" + ("" if free is None else f" ({free / 2**30:.1f} GiB free)")
+
+
+def _settings(settings: Mapping[str, Any]) -> str:
+    said = [f"fingerprint {settings.get('fingerprint', '?')}"]
+    if settings.get("reloads"):
+        taken = ", ".join(settings.get("applied") or ()) or "nothing changed"
+        said.append(f"reloaded {str(settings.get('reloaded_at', ''))[:19].replace('T', ' ')} UTC ({taken})")
+    return ", ".join(said)
 
 
 def _waiting(oldest_s: float) -> str:
-    return f"the oldest for {oldest_s:.0f} s" if oldest_s else "nothing"
+    return f"the oldest for {duration(oldest_s)}" if oldest_s else "nothing"
 
 
 def _worker(worker: Mapping[str, Any]) -> str:
     name = (worker.get("weights") or {}).get("name")
     known = [str(word) for word in (worker.get("state"), worker.get("device"), name) if word]
-    restarts = f", {worker['restarts']} restarts" if worker.get("restarts") else ""
-    return ", ".join(known) + restarts + _job(worker.get("job")) + _probe(worker)
+    number = worker.get("restarts") or 0
+    restarts = f", replaced {number} time{'s' * (number > 1)} so far" if number else ""
+    why = f" after: {worker.get('last_fault')}" if worker.get("state") in ("degraded", "restarting") else ""
+    return ", ".join(known) + restarts + why + _job(worker.get("job")) + _probe(worker)
 
 
 def _job(job: Mapping[str, Any] | None) -> str:

@@ -12,6 +12,7 @@ import click
 from semdaemon.cli.lookup import as_json as plain_values
 from semdaemon.cli.lookup import frames_meant, open_journal, rfc3339, shown, span
 from semdaemon.cli.options import config_option, json_option, settings_from, state_option
+from semdaemon.cli.printable import printable
 from semdaemon.journal import Event, Row
 
 _REASONS = {
@@ -26,6 +27,7 @@ _REASONS = {
     "refocused": "score and refocused frame were published",
     "requeued": "somebody asked for it again",
     "restarted": "the daemon stopped in the middle of it and took it up again",
+    "settings_changed": "settings changed after it was scored; it is scored anew",
     "sharp": "everything is in focus",
     "sidecar_awaited": "waiting for the sidecar",
     "source_gone": "its folder cannot be reached; waiting for it to come back",
@@ -35,6 +37,9 @@ _REASONS = {
     "uniform_tail": "its last rows are one constant: perhaps still being written",
     "vanished": "the file went away before it was read",
 }
+
+
+_LABELS = {"median_sigma_px": "blur (px)", "seconds": "took (s)"}
 
 
 @click.command("why")
@@ -72,14 +77,14 @@ def _story(row: Row, events: list[Event]) -> Iterator[str]:
     if row.output is not None:
         yield f"  output    {shown(row.output)}"
     known = {name: value for name, value in row.summary.items() if value not in (None, [], {})}
-    yield from (f"  {name:<9} {_short(value)}" for name, value in known.items())
+    yield from (f"  {_LABELS.get(name, name):<9} {printable(_short(value))}" for name, value in known.items())
     if row.dropped_at is not None:
         yield f"  history   dropped at {rfc3339(row.dropped_at)} with its focus map (daemon.keep_days)"
     yield from _steps(events)
     if row.detail and (not events or row.detail != events[-1].detail):
-        yield f"  now       {row.detail}"
+        yield f"  now       {printable(row.detail)}"
     if row.remedy:
-        yield f"  to do     {row.remedy}"
+        yield f"  to do     {printable(row.remedy)}"
     if not row.final:
         yield f"  waiting   for {span(time.time() - row.seen_at)}, not finished yet{_next_look(row)}"
 
@@ -90,7 +95,7 @@ def _steps(events: list[Event]) -> Iterator[str]:
         reason = f"  {event.reason}{_because(event.reason)}" if event.reason else ""
         yield f"  {rfc3339(event.at)}  {after_s:+10.3f} s  {event.state:<9}{reason}".rstrip()
         if event.detail:
-            yield f"      {event.detail}"
+            yield f"      {printable(event.detail)}"
 
 
 def _because(reason: str) -> str:
@@ -105,9 +110,14 @@ def _scale(row: Row) -> str:
 
 def _short(value: object) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{name} {count}" for name, count in value.items())
+        # What programs keep for themselves in there (a run's key, a weights' digest) helps nobody here.
+        plain = {name: item for name, item in value.items() if not isinstance(item, (dict, list))}
+        return ", ".join(f"{name} {_short(item)}" for name, item in plain.items())
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, list):
-        return "; ".join(str(item) for item in value) if len(value) < 5 else f"{len(value)} of them"
+        plain_items = len(value) < 5 and not any(isinstance(item, dict) for item in value)
+        return "; ".join(str(item) for item in value) if plain_items else f"{len(value)} of them"
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from semdaemon.advice import MEMORY, RECALLED_FRAMES, Follower
+from semdaemon.daemon.finished import FinishedFrames
 from semdaemon.daemon.takedown import Takedown
 from semdaemon.focus import load_scorer
 from semdaemon.inforce import InForce, Live
@@ -76,7 +77,14 @@ def build_parts(
     takedown.add("journal", journal.close)
     publisher = None
     if settings.publish.endpoint:
-        publisher = Publisher(settings.publish, settings.daemon.instrument, status=asked.status)
+        reader = Journal(find_journal(settings.daemon.state_dir), read_only=True)
+        takedown.add("journal's second reader", reader.close)
+        publisher = Publisher(
+            settings.publish,
+            settings.daemon.instrument,
+            status=asked.status,
+            finished=FinishedFrames(reader),
+        )
     outbound = Outbound(settings.publish, publisher, load_sinks(settings.daemon.sinks), metrics)
     takedown.add("sinks", outbound.close)
     worker = Worker(settings) if settings.refocus.enabled else None
@@ -85,7 +93,7 @@ def build_parts(
     pipeline = Pipeline(
         live=live,
         journal=journal,
-        follower=_follower(settings, journal),
+        follower=follower_of(settings, journal),
         worker=worker,
         outbound=outbound,
         metrics=metrics,
@@ -109,7 +117,7 @@ def build_parts(
     )
 
 
-def _follower(settings: Settings, journal: Journal) -> Follower:
+def follower_of(settings: Settings, journal: Journal) -> Follower:
     """It takes up the runs of the newest frames where the last daemon left them."""
     follower = Follower()
     rows = journal.rows(limit=RECALLED_FRAMES)
@@ -118,19 +126,20 @@ def _follower(settings: Settings, journal: Journal) -> Follower:
     return follower
 
 
-def in_force(settings: Settings, stacks: NDTiffSource) -> InForce:
-    """What frames are worked by under these settings.
+def in_force(settings: Settings, stacks: NDTiffSource, before: InForce | None = None) -> InForce:
+    """What frames are worked by under these settings; the scorer of ``before`` where it is made the same.
 
     Raises
     ------
     SemdaemonError
         A scorer that is not installed, or does not take the settings.
     """
+    same = before is not None and before.settings.focus == settings.focus
     spooled = spooled_reader(settings.limits)
     stack = StackReader(settings.ndtiff, settings.limits, stacks.places)
     return InForce(
         settings=settings,
-        scorer=load_scorer(settings.focus.scorer, settings.focus),
+        scorer=before.scorer if same and before else load_scorer(settings.focus.scorer, settings.focus),
         files=FileReader(settings.folder, settings.limits),
         readers={
             FolderSource.name: FileReader(settings.folder, settings.limits, follow_links=False),

@@ -64,7 +64,7 @@ class Reloading:
 
     def _take_over(self, reload: Reload) -> None:
         parts, settings = self._parts, reload.settings
-        new = in_force(settings, parts.stacks)  # may raise; from here on nothing does
+        new = in_force(settings, parts.stacks, parts.live.newest)  # may raise; from here on nothing does
         parts.live.swap(new)
         parts.outbound.reload(settings.publish)
         for source in parts.sources:

@@ -14,6 +14,8 @@ import structlog
 
 from semdaemon import __version__, systemd
 from semdaemon.daemon import telling
+from semdaemon.daemon.collecting import PartsCollector
+from semdaemon.daemon.draining import drain
 from semdaemon.daemon.feeding import Feeding
 from semdaemon.daemon.parts import Asked, Parts, build_parts
 from semdaemon.daemon.reload import Reloading
@@ -29,8 +31,7 @@ from semdaemon.settings import Settings, is_loopback
 from semdaemon.sources import Sighting
 from semdaemon.worker import Worker
 
-_GIVEN_UP_S = 2.0
-_TURN_S = 0.05
+_AFTER_DRAIN_S = 40.0  # for what is given up, and for parts that hang
 _LOOK_S = 1.0
 _log = structlog.get_logger("semdaemon.daemon")
 
@@ -95,22 +96,30 @@ class Daemon:
 
     def start(self) -> None:
         """Start every part; returns when frames are taken in."""
-        asked = Asked(changed=self._changed, status=self.status, exposition=self._exposition)
+        with systemd.starting():  # a damaged journal that is repaired takes its time
+            found = self._come_up()
+        systemd.notify("READY=1")
+        _log.info("daemon ready", version=__version__, recovered=found, **self.addresses())
+
+    def _come_up(self) -> dict[str, int]:
+        asked = Asked(changed=self._changed, status=self.status, exposition=self.metrics.exposition)
         parts = build_parts(self.settings, asked, self.metrics, self.changes, self._takedown)
         self._built = parts
         self._reloading = Reloading(self._load, parts, self.metrics)
+        collector = PartsCollector(parts, self._reloading, self.started_at, self.status)
+        self.metrics.registry.register(collector)
         recovered = parts.journal.recover()
         if self.settings.output.folder.is_dir():
             clean_leftovers(self.settings.output.folder)
         self._start_telling(parts)
         self._start_threads(parts)
         self._start_sources(parts)
-        systemd.notify("READY=1")
-        _log.info("daemon ready", version=__version__, recovered=recovered, **self.addresses())
+        return recovered
 
     def _start_telling(self, parts: Parts) -> None:
         if parts.publisher is not None:
-            parts.publisher.start()
+            publisher = parts.publisher.start()
+            self.metrics.follow_wire(lambda: publisher.counters)
             self._takedown.add("publisher", parts.publisher.close)
         if parts.page is not None:
             parts.page.start()
@@ -178,9 +187,6 @@ class Daemon:
         told |= {"watchdog": watchdog, "threads_alive": watchdog["well"]}
         return told if self._reloading is None else {**told, "settings": self._reloading.describe()}
 
-    def _exposition(self) -> bytes:
-        return telling.exposition(self.metrics, self.parts)
-
     # -- end -----------------------------------------------------------------------------------------------
 
     def wait(self) -> None:
@@ -212,8 +218,10 @@ class Daemon:
         """Finish the frames in hand (at most ``drain_s`` seconds), then take the parts down."""
         began = time.monotonic()
         self._stop.set()
-        systemd.notify("STOPPING=1")
-        drained = self._drain(self._drain_s() if drain_s is None else drain_s)
+        wait_s = self._drain_s() if drain_s is None else drain_s
+        systemd.notify(f"STOPPING=1\nEXTEND_TIMEOUT_USEC={int((wait_s + _AFTER_DRAIN_S) * 1e6)}")
+        worker = None if self._built is None else self._built.worker
+        drained = drain([*self._threads, *self._watching], worker, wait_s, lambda: self._hurried)
         stuck = self._takedown.run(lambda: self._hurried)
         if self._built is not None:
             took_s = round(time.monotonic() - began, 3)
@@ -222,24 +230,6 @@ class Daemon:
     def _drain_s(self) -> float:
         settings = self.settings if self._built is None else self._built.live.newest.settings
         return settings.daemon.drain_s
-
-    def _drain(self, drain_s: float) -> bool:
-        """Wait for the working threads; True where both ended what they had in hand."""
-        threads = [*self._threads, *self._watching]
-        for thread in threads:
-            thread.wake()
-        deadline = time.monotonic() + drain_s
-        while not (drained := all(thread.join(0) for thread in self._threads)):
-            if self._hurried or time.monotonic() > deadline:
-                break
-            self._threads[-1].join(_TURN_S)
-        if not drained and self._built is not None and self._built.worker is not None:
-            # The job in flight is given up; its frame stays scored and is taken up at the next start.
-            self._built.worker.stop()
-        given_up_at = time.monotonic() + _GIVEN_UP_S
-        for thread in threads:
-            thread.join(max(0.0, given_up_at - time.monotonic()))
-        return drained
 
 
 def _take_with(live: Live, worker: Worker) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +11,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr
 
+from semdaemon.focus.artefacts import Artefact, examine
 from semdaemon.focus.blur import Blur, frame_blur
+from semdaemon.focus.stored import damaged, packed, unpacked
 from semdaemon.focus.tiles import Grid, has_signal
 from semdaemon.frame import Area, Frame
 from semdaemon.plugs import load_plug
@@ -23,6 +24,8 @@ SHARP, BLURRED, BEYOND_REPAIR, UNDECIDED = range(4)
 
 SCORER_GROUP = "semdaemon.scorers"
 _BATCH_TILES = 64
+_ARRAYS = {"sigma_px": "f", "sigma_relative_sd": "f", "score": "f", "verdict": "u"}
+"""Arrays of a map and the kind of their numbers."""
 
 Array = npt.NDArray[np.float32]
 
@@ -109,6 +112,8 @@ class FocusMap:
         Name and version or sha256 of what scored it.
     blur
         Of the frame as a whole; None where no tile's blur is known.
+    artefacts
+        What in the frame misleads a judgement of its focus; the tiles concerned are undecided.
     """
 
     tile_px: int
@@ -119,6 +124,7 @@ class FocusMap:
     verdict: npt.NDArray[np.uint8]
     scorer: str
     blur: Blur | None = None
+    artefacts: tuple[Artefact, ...] = ()
 
     @property
     def rows(self) -> int:
@@ -151,33 +157,48 @@ class FocusMap:
             "sigma_relative_sd": _rows(self.sigma_relative_sd, 3),
             "score": _rows(self.score, 4),
             "verdict": [[VERDICTS[code] for code in row] for row in self.verdict],
+            "artefacts": [artefact.as_json() for artefact in self.artefacts],
         }
 
     def to_bytes(self) -> bytes:
         """Compact form for the journal; `from_bytes` is its inverse."""
-        header = {"tile_px": self.tile_px, "area": self.area.as_list(), "scorer": self.scorer}
-        buffer = io.BytesIO()
-        np.savez_compressed(
-            buffer,
-            header=np.frombuffer(json.dumps(header).encode(), np.uint8),
-            sigma_px=self.sigma_px,
-            sigma_relative_sd=self.sigma_relative_sd,
-            score=self.score,
-            verdict=self.verdict,
+        header = {
+            "tile_px": self.tile_px,
+            "area": self.area.as_list(),
+            "scorer": self.scorer,
+            "artefacts": [[artefact.code, artefact.tiles] for artefact in self.artefacts],
+        }
+        return packed(
+            {
+                "header": np.frombuffer(json.dumps(header).encode(), np.uint8),
+                **{name: getattr(self, name) for name in _ARRAYS},
+            }
         )
-        return buffer.getvalue()
 
     @classmethod
     def from_bytes(cls, data: bytes) -> FocusMap:
-        """Read what `to_bytes` wrote."""
-        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+        """Read what `to_bytes` wrote; raises `SemdaemonError` ``blob_damaged``."""
+        arrays = unpacked(data)
+        try:
             header = json.loads(arrays["header"].tobytes())
+            maps: dict[str, Any] = {
+                name: _checked(arrays[name], arrays["verdict"].shape, kind) for name, kind in _ARRAYS.items()
+            }
             return cls(
                 tile_px=int(header["tile_px"]),
                 area=Area(*header["area"]),
                 scorer=str(header["scorer"]),
-                **{name: arrays[name] for name in ("sigma_px", "sigma_relative_sd", "score", "verdict")},
+                artefacts=tuple(Artefact(str(c), int(n)) for c, n in header.get("artefacts", ())),
+                **maps,
             )
+        except (ValueError, TypeError, LookupError, ArithmeticError, RecursionError) as error:
+            raise damaged(error) from error
+
+
+def _checked(array: npt.NDArray[Any], shape: tuple[int, ...], kind: str) -> npt.NDArray[Any]:
+    if array.ndim != 2 or array.shape != shape or array.dtype.kind != kind:
+        raise ValueError(f"an array of shape {array.shape} and type {array.dtype} in a map of shape {shape}")
+    return array
 
 
 def focus_map(frame: Frame, settings: Focus, scorer: Scorer) -> FocusMap:
@@ -192,12 +213,14 @@ def focus_map(frame: Frame, settings: Focus, scorer: Scorer) -> FocusMap:
     image = frame.image
     extremes = (image.min(), image.max())
     tiles, known = grid.tiles(image), np.zeros(grid.rows * grid.cols, bool)
+    fitness = examine(image, tiles)
     parts = []
     for start in range(0, len(tiles), _BATCH_TILES):
         batch = np.stack([tiles[i] for i in range(start, min(start + _BATCH_TILES, len(tiles)))])
         known[start : start + len(batch)] = [has_signal(tile, extremes) for tile in batch]
         parts.append(judge(scorer.estimate(batch.astype(np.float32)), settings))
     sigma_px, relative_sd, score, verdict = (np.concatenate(column) for column in zip(*parts, strict=True))
+    known &= ~fitness.unfit
     verdict[~known] = UNDECIDED
     relative_sd[~known] = np.nan
     blur = frame_blur(sigma_px, relative_sd, settings.max_relative_sd)
@@ -213,6 +236,7 @@ def focus_map(frame: Frame, settings: Focus, scorer: Scorer) -> FocusMap:
         verdict.reshape(shape),
         scorer.name,
         blur,
+        fitness.artefacts,
     )
 
 

@@ -16,7 +16,10 @@ _JXR_WIDTH, _JXR_HEIGHT = 0xBC80, 0xBC81
 
 
 def embedded_shape(data: Bytes) -> tuple[int, int] | None:
-    """(rows, columns) claimed by a stream that carries its own size; None where it carries none."""
+    """(rows, columns) claimed by a stream that carries its own size; None where it carries none.
+
+    Where a stream can have any number of components, columns counts all of them.
+    """
     head = bytes(data[:_HEAD])
     try:
         if head[:2] == b"\xff\xd8":
@@ -76,13 +79,16 @@ def _webp(head: bytes) -> tuple[int, int] | None:
 
 def _lerc(head: bytes) -> tuple[int, int]:
     version = struct.unpack_from("<i", head, 6)[0]
-    height, width = struct.unpack_from("<ii", head, 14 if version >= 3 else 10)
-    return (int(height), int(width))
+    at = 14 if version >= 3 else 10
+    height, width = struct.unpack_from("<ii", head, at)
+    depth = struct.unpack_from("<i", head, at + 8)[0] if version >= 4 else 1
+    return (int(height), int(width) * int(depth))
 
 
 def _jpeg_2000(head: bytes, at: int) -> tuple[int, int]:
     width, height, left, top = struct.unpack_from(">IIII", head, at + 8)
-    return (int(height - top), int(width - left))
+    components = struct.unpack_from(">H", head, at + 40)[0]
+    return (int(height - top), int(width - left) * int(components))
 
 
 def _jpeg_xr(head: bytes) -> tuple[int, int] | None:

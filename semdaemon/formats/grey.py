@@ -41,7 +41,7 @@ def to_grey(
 
 def _one_channel(path: Path, samples: Pixels, *, colour: bool, lossy: bool) -> Pixels:
     channels = samples.shape[2]
-    if channels <= 2 and not colour:  # grey, perhaps with opacity
+    if channels == 1 or (channels == 2 and not colour):  # grey, perhaps with opacity
         return np.ascontiguousarray(samples[..., 0])
     red, green = samples[..., 0], samples[..., 1]
     tolerance = _JPEG_TOLERANCE if lossy else 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -97,7 +98,7 @@ class Ifd:
     def number(self, code: int, default: int) -> int:
         tag = self.tags.get(code)
         values = tag.first_numbers(1) if tag is not None else ()
-        return int(values[0]) if values else default
+        return int(values[0]) if values and math.isfinite(values[0]) else default
 
     def numbers(self, code: int) -> tuple[float, ...]:
         tag = self.tags.get(code)
@@ -127,7 +128,12 @@ class Ifd:
             tag.first_numbers(most) if (tag := self.tags.get(code)) is not None else ()
             for code in ((324, 325) if tiled else (273, 279))
         )
-        return tuple((int(o), int(n)) for o, n in zip(offsets, counts, strict=False))
+        # A place given as a float that is no number is none: it counts as not written yet.
+        return tuple((_whole(o), _whole(n)) for o, n in zip(offsets, counts, strict=False))
+
+
+def _whole(number: float) -> int:
+    return int(number) if math.isfinite(number) else 0
 
 
 def walk(path: Path, data: bytes, *, most: int = MAX_PAGES) -> list[Ifd]:

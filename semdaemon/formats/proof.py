@@ -72,7 +72,7 @@ def as_json(value: Mapping[str, object], indent: int | None = None) -> bytes:
 def _plain(value: object) -> object:
     """JSON types only: what is not finite becomes null, arrays become lists."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(one) for key, one in value.items()}
+        return {_text(key): _plain(one) for key, one in value.items()}
     if isinstance(value, np.ndarray | np.generic):
         return _plain(value.tolist())
     if isinstance(value, list | tuple):
@@ -81,4 +81,9 @@ def _plain(value: object) -> object:
         return value if math.isfinite(value) else None
     if value is None or isinstance(value, int | bool):
         return value
-    return str(value).encode("utf-8", "backslashreplace").decode()  # a file's name need not be text
+    return _text(value)
+
+
+def _text(value: object) -> str:
+    # Names of files, and what vendors write, need not be text that can be encoded.
+    return str(value).encode("utf-8", "backslashreplace").decode()

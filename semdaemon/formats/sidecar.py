@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 
 from semdaemon.formats.disk import open_regular
@@ -54,8 +55,15 @@ def _existing(path: Path, kind: str) -> Path | None:
     names = [path.with_suffix(f".{kind}"), path.with_suffix(f".{kind.upper()}")]
     if kind == "hdr":  # TESCAN also writes image-tif.hdr beside image.tif
         names.append(path.with_name(f"{path.stem}-{path.suffix.lstrip('.')}.hdr"))
+    return next((name for name in names if _is_plain_file(name)), None)
+
+
+def _is_plain_file(path: Path) -> bool:
     # A link may lead anywhere, and what it leads to would be published with the frame.
-    return next((name for name in names if name.is_file() and not name.is_symlink()), None)
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except OSError:
+        return False  # not there, or a frame's name so long that its sidecar can have none
 
 
 def _text(path: Path) -> str | None:

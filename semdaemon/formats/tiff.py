@@ -174,7 +174,7 @@ def _check_segments(path: Path, page: TiffPage, file_bytes: int) -> None:
     _check_total(path, page, file_bytes)
     _check_expansion(path, page, file_bytes)
     for number, (offset, size) in enumerate(found[:expected]):
-        if offset == 0 or size == 0:
+        if offset <= 0 or size <= 0:  # below zero where a type with a sign says so
             raise faults.truncated(path, f"strip or tile {number} of {expected} was not written yet")
         if offset + size > file_bytes:
             raise faults.truncated(
@@ -260,6 +260,7 @@ def _check_embedded(path: Path, page: TiffPage, data: bytes) -> None:
         most = page.ifd.number(323, 0) * page.ifd.number(322, 0)
     else:
         most = math.prod(page.ifd.shape)
+    most *= page.samples
     for offset, size in page.ifd.segments:
         shape = embedded_shape(memoryview(data)[offset : offset + size])
         if shape is not None and shape[0] * shape[1] > 2 * most:
@@ -305,8 +306,10 @@ def palette(page: TiffPage) -> Pixels | None:
     """The colour map as (3, colours) uint16, None where the page has none."""
     if page.photometric != _PALETTE:
         return None
-    values = np.array(page.ifd.numbers(320), dtype=np.uint16)
-    return values.reshape(3, -1) if values.size and values.size % 3 == 0 else None
+    levels = page.ifd.numbers(320)
+    if not levels or len(levels) % 3 or not all(0 <= level <= 0xFFFF for level in levels):
+        return None
+    return np.array(levels, dtype=np.uint16).reshape(3, -1)
 
 
 def is_colour_model(page: TiffPage) -> bool:

@@ -20,6 +20,7 @@ _WORDS = frozenset({271, 272, 306, 315, 316})
 _POINTERS = frozenset({34665, 34853, 40965, 37724, 50831, 50838, 50839, 34377, 32997, 32998, PROVENANCE_TAG})
 _IFD_TYPES = frozenset({13, 18})
 _ASCII, _UNDEFINED = 2, 7
+_MOST_FILE_BYTES, _MOST_FRAMES = 2**31, 64
 
 TagTuple = tuple[int, int, int, bytes | tuple[int, ...], bool]
 
@@ -42,7 +43,8 @@ def inherit(frame: Frame, source_path: Path | None) -> Inherited:
     if source_path is None:
         return Inherited()
     try:
-        file = read_bytes(source_path, 2**63 - 1)
+        # A file far larger than the frame's may be was put in its place.
+        file = read_bytes(source_path, max(_MOST_FILE_BYTES, _MOST_FRAMES * frame.pixels.nbytes))
         if file.sha256 != frame.content_sha256:
             return Inherited(warnings=("vendor tags are not copied: the original changed since it was read",))
         page = page_tags(source_path, file.data, frame.page)

@@ -114,7 +114,7 @@ class Event:
     detail: str
 
 
-def row_from(found: sqlite3.Row) -> Row:
+def row_from(found: sqlite3.Row | Mapping[str, Any]) -> Row:
     """A database row as a `Row`."""
     values = {name: found[name] for name in found.keys()}  # noqa: SIM118 (sqlite3.Row iterates values)
     height, width = values.pop("height"), values.pop("width")

@@ -105,7 +105,7 @@ def load_card(name_or_path: str | Path) -> WeightsCard:
         values = {key: value for key, value in raw.items() if key in known}
         values["trained_on"] = tuple(values.get("trained_on", ()))
         return WeightsCard(path=path, **values)
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise WeightsError(
             "weights_card_missing",
             f"{path.name} needs its model card {path.with_suffix('.json').name} beside it: {error}",

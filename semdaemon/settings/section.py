@@ -34,7 +34,14 @@ def default_output_dir() -> Path:
     return Path(platformdirs.user_data_dir("semdaemon", appauthor=False)) / "output"
 
 
-HomePath = Annotated[Path, AfterValidator(Path.expanduser)]
+def _at_home(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise ValueError(f"{path}: there is no such user's home") from error
+
+
+HomePath = Annotated[Path, AfterValidator(_at_home)]
 """A path in which ``~`` is the user's home."""
 
 

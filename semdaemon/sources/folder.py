@@ -70,6 +70,9 @@ class FolderSource:
             detail="; ".join(root.detail for root in roots if root.detail),
             watching=next((way for way in ("nothing", "polling") if way in ways), "events"),
             roots=roots,
+            counters={name: sum(r.counters[name] for r in self._roots) for name in self._roots[0].counters}
+            if self._roots
+            else {},
             last_scan_at=min((at for at in scans if at is not None), default=None) if all(scans) else None,
         )
 

@@ -66,6 +66,7 @@ class FolderRoot:
         self._missing = "not looked at yet"
         self._unreadable: dict[str, str] = {}
         self._refused = ""
+        self.counters = {"delivered": 0, "overflows": 0, "errors": 0}
         self._device, self._home_device = 0, 0
         self._scan_began: float | None = None
         self._handing_over_s = 0.0
@@ -125,6 +126,7 @@ class FolderRoot:
             self._complain(error)
 
     def _complain(self, error: Exception) -> None:
+        self.counters["errors"] += 1
         if str(error) != self._refused:
             _log.error("folder cannot be taken in", folder=str(self.path), error=str(error))
         self._refused = str(error)
@@ -212,6 +214,7 @@ class FolderRoot:
         self._wake.set()
 
     def _overflowed(self) -> None:
+        self.counters["overflows"] += 1
         _log.warning("events were lost, scanning", folder=str(self.path))
         with self._lock:
             self._hints_lost = True
@@ -302,6 +305,7 @@ class FolderRoot:
         sightings = [self._sighting(*file) for file in files]
         if own := [sighting for sighting in sightings if not self._adopt(sighting)]:
             self._deliver(own)
+            self.counters["delivered"] += len(own)
         self._hot.note(files)
         self._handing_over_s += time.monotonic() - began
 

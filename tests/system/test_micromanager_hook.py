@@ -103,25 +103,30 @@ def receiver() -> Iterator[Callable[[float], tuple[str, Callable[[], None]]]]:
         process.stdout.close()
 
 
-def test_an_acquisition_never_notices_the_daemon(
-    script: Script,
-    tmp_path: Path,
-    receiver: Callable[[float], tuple[str, Callable[[], None]]],
-    record_property: Callable[[str, object], None],
-) -> None:
+Receiver = Callable[[float], tuple[str, Callable[[], None]]]
+
+
+def acquisitions(script: Script, folder: Path, receiver: Receiver) -> dict[str, dict[str, Any]]:
+    """The same acquisition without the hook, and with a daemon that is fast, slow, killed and absent."""
     fast, slow, killed = receiver(0.0), receiver(0.2), receiver(0.0)
-    told = {
-        "without": script.run(tmp_path, "without", None),
-        "fast": script.run(tmp_path, "fast", fast[0]),
-        "slow": script.run(tmp_path, "slow", slow[0]),
-        "killed": script.run(tmp_path, "killed", killed[0], half_way=killed[1]),
-        "absent": script.run(tmp_path, "absent", "tcp://127.0.0.1:1"),
+    return {
+        "without": script.run(folder, "without", None),
+        "fast": script.run(folder, "fast", fast[0]),
+        "slow": script.run(folder, "slow", slow[0]),
+        "killed": script.run(folder, "killed", killed[0], half_way=killed[1]),
+        "absent": script.run(folder, "absent", "tcp://127.0.0.1:1"),
     }
+
+
+def test_an_acquisition_never_notices_the_daemon(
+    script: Script, tmp_path: Path, receiver: Receiver, record_property: Callable[[str, object], None]
+) -> None:
+    told = acquisitions(script, tmp_path, receiver)
     alone_ms = told["without"]["interval_ms"]
     for name, result in told.items():
         record_property(name, {key: result[key] for key in ("interval_ms", "counts")})
         assert result["on_disk"] == FRAMES, name
-        # 5 % on a quiet machine (measured figures in docs/micromanager.md); a shared one gets more room.
+        # The slow test below holds to 5 %; a machine busy with other things gets more room.
         assert result["interval_ms"] < 1.3 * alone_ms + 2.0, told
         if result["counts"] is not None:
             assert result["counts"]["failed"] == 0, name
@@ -130,6 +135,17 @@ def test_an_acquisition_never_notices_the_daemon(
     assert told["slow"]["counts"]["dropped"] > 0
     assert told["killed"]["counts"]["dropped"] >= FRAMES // 4
     assert told["absent"]["counts"]["sent"] == 0
+
+
+@pytest.mark.slow
+def test_the_median_interval_changes_by_less_than_5_percent(
+    script: Script, tmp_path: Path, receiver: Receiver
+) -> None:
+    told = acquisitions(script, tmp_path, receiver)
+    print({name: (each["interval_ms"], each["counts"]) for name, each in told.items()})  # noqa: T201
+    alone_ms = told["without"]["interval_ms"]
+    for name, result in told.items():
+        assert result["interval_ms"] == pytest.approx(alone_ms, rel=0.05), name
 
 
 def test_the_frames_arrive_with_their_tags_and_size(

@@ -194,7 +194,8 @@ def test_frames_come_again_after_it_hung_and_after_it_was_killed_and_restarted(b
     server.process.send_signal(signal.SIGCONT)
     back_at = time.monotonic()
     bench.until_images(3, 20)
-    assert time.monotonic() - back_at < 2 * BACK_S  # within BACK_S on a quiet machine
+    thawed_s = time.monotonic() - back_at
+    assert thawed_s < 2 * BACK_S  # within BACK_S on a quiet machine
 
     server.end()
     bench.until(lambda: "Micro-Manager is closed" in source.health().detail, 30)
@@ -202,8 +203,10 @@ def test_frames_come_again_after_it_hung_and_after_it_was_killed_and_restarted(b
     bench.server()
     back_at = time.monotonic()
     bench.until_images(3, 20)
-    assert time.monotonic() - back_at < 2 * BACK_S
+    restarted_s = time.monotonic() - back_at
+    assert restarted_s < 2 * BACK_S
     assert source.health().counters["restarts"] >= 2
+    print(f"three images again {thawed_s:.2f} s after it thawed, {restarted_s:.2f} s after it restarted")  # noqa: T201
 
 
 def test_a_quick_restart_is_noticed_too(bench: Bench) -> None:
@@ -279,7 +282,9 @@ def test_it_stops_at_once_while_micro_manager_hangs(bench: Bench) -> None:
     bench.until_images(3)
     server.process.send_signal(signal.SIGSTOP)
     time.sleep(0.5)
-    assert bench.stop() < 2.0
+    took_s = bench.stop()
+    print(f"the source ended in {took_s:.2f} s")  # noqa: T201
+    assert took_s < 2.0
 
 
 @needs_stopping
@@ -301,7 +306,9 @@ def test_the_daemon_scores_live_mode_and_leaves_at_once_while_it_hangs(
     children = psutil.Process(running.process.pid).children(recursive=True)
     began = time.monotonic()
     assert running.stop() == 0
-    assert time.monotonic() - began < 4.0  # 2 s on a quiet machine
+    took_s = time.monotonic() - began
+    print(f"the daemon ended in {took_s:.2f} s")  # noqa: T201
+    assert took_s < 4.0  # 2 s on a quiet machine
     assert not psutil.wait_procs(children, timeout=5)[1], "a child outlived the daemon"
 
 

@@ -56,16 +56,26 @@ def test_any_program_can_push_a_frame(running: Any, tmp_path: Path) -> None:
     assert row.pixel_size_m == (2e-9, 2e-9)
 
 
-def test_a_pycromanager_script_with_the_hook(running: Any, tmp_path: Path) -> None:
+def test_the_pycromanager_scripts_with_the_hook_and_with_advice(running: Any, tmp_path: Path) -> None:
     pytest.importorskip("pycromanager", reason="needs the extra 'micromanager'")
     pytest.importorskip("mm_test_adapters", reason="needs the DemoCamera of mm-test-adapters")
+    hook = f"Refocus({running.addresses['pushed']!r})"
     script = block(PAGE, "python", "<!-- the tests run this text -->")
     assert len([line for line in script.splitlines() if line.strip()]) <= 10
-    here = script.replace("Refocus()", f"Refocus({running.addresses['pushed']!r})")
-    said = run(HEADLESS + here + THE_END, tmp_path)
+    said = run(HEADLESS + script.replace("Refocus()", hook) + THE_END, tmp_path)
     sent = int(re.search(r"sent=(\d+), dropped=(\d+)", said)[1])  # type: ignore[index]
     assert sent >= 10
     running.wait_final(10)
+
+    script = block(PAGE, "python", "<!-- the tests run this advice text -->")
+    assert len([line for line in script.splitlines() if line.strip()]) <= 10
+    here = script.replace("Refocus()", hook).replace("0.5 * i", "0.05 * i")
+    here = here.replace("Advice(refocus,", f"Advice(refocus, {running.addresses['endpoint']!r},")
+    here += "print('offset', advice.offset_um, advice.counts.failed)"
+    offset_um, failed = re.search(r"offset (\S+) (\d+)", run(HEADLESS + here + THE_END, tmp_path)).groups()  # type: ignore[union-attr]
+    # The demo camera's waves do not depend on its stage: whatever is advised stays within the limits.
+    assert abs(float(offset_um)) <= 10.0
+    assert failed == "0"
 
 
 def test_the_settings_shown_are_settings() -> None:

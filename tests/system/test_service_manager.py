@@ -190,6 +190,46 @@ def test_a_stop_with_a_stuck_sink_ends_within_drain_and_patience(
     assert '"stuck": ["sinks"]' in running.log.read_text()
 
 
+def test_a_share_that_is_gone_is_an_excuse_and_does_not_stop_the_feeding(
+    folder: Path, manager: ServiceManager, daemon: Callable[..., Any]
+) -> None:
+    environment = manager.environment(0.5)
+    running = daemon(
+        folder,
+        environment=environment,
+        refocus={"enabled": False},
+        daemon={"stall_s": 0.2},
+        folder={"settle_s": 0.5, "rescan_s": 0.2},
+    )
+    tifffile.imwrite(folder / "a.tif", frame())
+    running.wait_for(lambda counts: counts["seen"] + counts["held"] == 1, 20)
+    folder.rename(folder.with_name("unmounted"))
+    until(lambda: not running.status()["sources"][-2]["ok"], "the source's fault")
+    assert manager.listen(1.5).count("WATCHDOG=1") >= 2
+    assert httpx.get(running.addresses["page"] + "healthz").status_code == 200
+    assert httpx.get(running.addresses["page"] + "readyz").status_code == 503
+    folder.with_name("unmounted").rename(folder)
+    running.wait_final(1)
+    assert running.counts()["published"] == 1
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(200)
+def test_an_idle_worker_that_hangs_is_found_by_the_probe_and_replaced(
+    folder: Path, manager: ServiceManager, daemon: Callable[..., Any]
+) -> None:
+    running = daemon(folder, environment=manager.environment(10.0), refocus={"everywhere": True})
+    tifffile.imwrite(folder / "a.tif", frame())
+    running.wait_final(1)
+    worker = psutil.Process(running.status()["worker"]["pid"])
+    worker.send_signal(signal.SIGSTOP)
+    until(lambda: not lives(worker), "the hanging worker's end", 120)
+    assert running.process.poll() is None
+    tifffile.imwrite(folder / "b.tif", frame(seed=2))
+    running.wait_final(2)
+    assert running.counts()["published"] == 2
+
+
 def test_a_job_in_the_worker_is_finished_while_it_drains(folder: Path, daemon: Callable[..., Any]) -> None:
     running = daemon(folder, refocus={"everywhere": True}, daemon={"drain_s": 60.0})
     tifffile.imwrite(folder / "a.tif", frame(512))

@@ -36,6 +36,12 @@ class Recorder:
         self.sent[event] = (header, [part[0] for part in (*arrays, *blobs)])
 
 
+def _row(attempts: int = 0, *, redelivered: bool = False) -> Any:
+    return SimpleNamespace(
+        frame_id="", source="folder", uri="file:///x.tif", attempts=attempts, redelivered=redelivered
+    )
+
+
 @pytest.fixture(scope="module")
 def sent(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[dict[str, Any], list[str]]]:
     recorder = Recorder()
@@ -49,9 +55,17 @@ def sent(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[dict[str, 
     answer = WorkerAnswer(pixels, pixels > 0, [region], (0.0, 1.0), weights, "cpu", 0.1)
     path = tmp_path_factory.mktemp("out") / "x.refocused.tif"
     outbound.refocused(frame, answer, {"settings": {"fingerprint": "f"}}, path)
-    row: Any = SimpleNamespace(frame_id="", source="folder", uri="file:///x.tif")
+    row: Any = _row()
     outbound.fault(row, FrameError("truncated", "cut off", remedy="save it again"))
     return recorder.sent
+
+
+def test_a_part_that_is_ill_is_a_fault_of_no_frame() -> None:
+    recorder = Recorder()
+    error = FrameError("settings_invalid", "no such key")
+    Outbound(Publish(), recorder, (), Metrics()).part_fault(error, part="settings")
+    header = recorder.sent["fault"][0]
+    assert (header["frame"], header["code"], header["message"]) == (None, "settings_invalid", "no such key")
 
 
 @pytest.mark.parametrize("event", ["score", "preview", "frame", "fault"])
@@ -65,3 +79,10 @@ def test_every_key_that_is_sent_is_documented(
         key for key in keys if key != "frame" and f"`{key}`" not in section and f'"{key}"' not in section
     ]
     assert not missing
+
+
+@pytest.mark.parametrize(("row", "said"), [(_row(), False), (_row(1), True), (_row(redelivered=True), True)])
+def test_a_fault_that_may_have_been_told_before_says_so(row: Any, said: bool) -> None:
+    recorder = Recorder()
+    Outbound(Publish(), recorder, (), Metrics()).fault(row, FrameError("truncated", "cut off"))
+    assert recorder.sent["fault"][0]["redelivered"] is said

@@ -105,3 +105,10 @@ def test_the_fingerprint_follows_what_changes_a_result() -> None:
     base = load_settings()
     assert load_settings(None, {"focus": {"tile_px": 64}}).fingerprint != base.fingerprint
     assert load_settings(None, {"page": {"port": 9000}}).fingerprint == base.fingerprint
+
+
+def test_a_home_that_is_nobodys_is_a_mistake_in_the_settings(tmp_path: Path) -> None:
+    path = tmp_path / "semdaemon.toml"
+    path.write_text('[output]\nfolder = "~nobody-of-that-name/output"\n', encoding="utf-8")
+    with pytest.raises(SettingsError, match="no such user's home"):
+        load_settings(path)

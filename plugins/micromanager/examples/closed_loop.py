@@ -41,7 +41,7 @@ def main(options: argparse.Namespace) -> None:
     core, chance = beads(), random.Random(options.seed)
     refocus = Refocus(options.push)
     advice = Advice(refocus, options.advice, limit_um=6.0, total_um=100.0, explore=True)
-    rate_um, drift_um = chance.choice((-1, 1)) * chance.uniform(0.2, 0.4), 0.0
+    rate_um, drift_um = chance.choice((-1, 1)) * chance.uniform(0.15, 0.3), 0.0
 
     def correct(event):  # before the stage moves; the series is to be taken as it was planned
         if options.correct and "time" in event["axes"]:

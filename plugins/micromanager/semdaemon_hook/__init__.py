@@ -11,7 +11,8 @@ Whatever happens here, the acquisition does not notice: nothing blocks, nothing 
 and what cannot be sent at once is dropped and counted.
 """
 
-from semdaemon_hook.advice import Advice, Advised
+from semdaemon_hook.advice import Advice
+from semdaemon_hook.advised import Advised
 from semdaemon_hook.refocus import Counts, Refocus
 
 __all__ = ["Advice", "Advised", "Counts", "Refocus"]

@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import atexit
-import json
 import logging
-import math
 import os
 import threading
-import time
-import weakref
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-import zmq
-
+from semdaemon_hook.advised import Advised, parse
+from semdaemon_hook.keys import PathText, curve_keys
+from semdaemon_hook.listener import Listener
 from semdaemon_hook.refocus import Refocus
 
 ENDPOINT = "tcp://127.0.0.1:5570"
-MOST_BYTES = 2**20
-_POLL_MS = 100
-_QUEUED = 64
 _REMEMBERED = 512
 _log = logging.getLogger("semdaemon_hook")
 
@@ -55,46 +48,6 @@ class Received:
     failed: int = 0
 
 
-@dataclass(frozen=True)
-class Advised:
-    """One advice (semdaemon's docs/wire-format.md, event ``advice``); None where the daemon does not know.
-
-    Attributes
-    ----------
-    state
-        ``attention`` or ``well``.
-    reasons
-        Codes such as ``out_of_focus``.
-    retake
-        Whether the frame should be taken again.
-    at_um, correction_um, correction_sd_um
-        The frame's focus coordinate, what to add to it, and how sure that is.
-    candidates_um
-        The two possible corrections, the likelier first, where the daemon does not know the side.
-    uri
-        Of the frame.
-    header
-        Everything that was said.
-    age_s
-        Seconds since it came; see also `Advice`'s ``max_age_s``.
-    """
-
-    state: str
-    reasons: tuple[str, ...]
-    retake: bool
-    at_um: float | None
-    correction_um: float | None
-    correction_sd_um: float | None
-    candidates_um: tuple[float, ...]
-    uri: str
-    header: Mapping[str, Any] = field(repr=False)
-    received_at: float = field(default_factory=time.monotonic, repr=False)
-
-    @property
-    def age_s(self) -> float:
-        return time.monotonic() - self.received_at
-
-
 class Advice:
     """Listens to the daemon in the background; the script asks when it likes.
 
@@ -118,6 +71,10 @@ class Advice:
     explore
         Where the daemon knows how far focus is but not which way, try the likelier way; the frames after
         that tell it whether it was right. Without it such advice moves nothing.
+    instrument
+        The daemon's setting ``daemon.instrument``.
+    server_key, key
+        As for `Refocus`.
     """
 
     def __init__(
@@ -130,10 +87,13 @@ class Advice:
         max_age_s: float = 30.0,
         explore: bool = False,
         instrument: str = "sem",
+        server_key: PathText | None = None,
+        key: PathText | None = None,
     ) -> None:
         self.run, self.endpoint, self.instrument = run, endpoint, instrument
         self.limit_um, self.total_um, self.max_age_s = abs(limit_um), abs(total_um), max_age_s
         self.explore = explore
+        self._keys = None if server_key is None and key is None else (server_key, key)
         self.counts = Received()
         self._lock = threading.Lock()
         self._newest: Advised | None = None
@@ -142,7 +102,7 @@ class Advice:
         self._offset_um = 0.0
         # Coordinates that were asked for, and where focus was meant to be then.
         self._asked: deque[tuple[float, float]] = deque(maxlen=_REMEMBERED)
-        self._listener: _Listener | None = None
+        self._listener: Listener | None = None
         self._quietly(self._listening)
 
     # -- what a script asks --------------------------------------------------------------------------------
@@ -250,7 +210,9 @@ class Advice:
     def _listening(self) -> None:
         """Start to listen; in a forked child anew, for threads do not survive a fork."""
         if self._listener is None or self._listener.pid != os.getpid():
-            self._listener = _Listener(self.endpoint, f"{self.instrument}/advice/", self._heard)
+            self._lock = threading.Lock()  # the parent's may have been held when the child was made
+            curve = curve_keys(*self._keys) if self._keys else None
+            self._listener = Listener(self.endpoint, f"{self.instrument}/advice/", curve, self._heard)
 
     def _heard(self, parts: list[bytes]) -> None:
         advised = parse(parts)
@@ -281,86 +243,5 @@ class Advice:
                 _log.warning("no advice from semdaemon: %s: %s", type(error).__name__, error)
 
 
-def parse(parts: list[bytes]) -> Advised | None:
-    """A message of the event ``advice``; None where it is none."""
-    try:
-        header = json.loads(parts[1]) if len(parts) == 2 and len(parts[1]) <= MOST_BYTES else None
-        if not str(header["schema"]).startswith("semdaemon-1.") or header["event"] != "advice":
-            return None
-        focus, state = header["focus"], header["state"]
-        candidates = [_number(value) for value in focus.get("candidates_um") or ()]
-        if state not in ("attention", "well") or not isinstance(header["run"], dict):
-            return None
-        return Advised(
-            state=state,
-            reasons=tuple(str(reason) for reason in header["reasons"]),
-            retake=header["retake"] is True,
-            at_um=_number(focus.get("at_um")),
-            correction_um=_number(focus.get("correction_um")),
-            correction_sd_um=_number(focus.get("correction_sd_um")),
-            candidates_um=tuple(value for value in candidates if value is not None),
-            uri=str(header["frame"]["uri"]),
-            header=header,
-        )
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        return None
-
-
-def _number(value: object) -> float | None:
-    known = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-    return float(value) if known else None  # type: ignore[arg-type]
-
-
 def _within(value: float, limit: float) -> float:
     return max(-limit, min(limit, value))
-
-
-class _Listener:
-    """One SUB socket and the thread that owns it; both end with the script."""
-
-    def __init__(self, endpoint: str, topic: str, heard: Callable[[list[bytes]], None]) -> None:
-        self.pid = os.getpid()
-        self._endpoint, self._topic, self._heard = endpoint, topic, heard
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._listen, name="semdaemon advice", daemon=True)
-        _at_exit.add(self)
-        self._thread.start()
-
-    def close(self) -> None:
-        self._stop.set()
-        if self.pid == os.getpid():
-            self._thread.join(1.0)
-
-    def _listen(self) -> None:
-        context = zmq.Context()
-        socket = context.socket(zmq.SUB)
-        try:
-            for option, value in (
-                (zmq.LINGER, 0),
-                (zmq.RCVHWM, _QUEUED),
-                (zmq.MAXMSGSIZE, MOST_BYTES),
-                (zmq.RECONNECT_IVL_MAX, 2000),
-            ):
-                socket.setsockopt(option, value)
-            socket.setsockopt(zmq.SUBSCRIBE, self._topic.encode())
-            socket.connect(self._endpoint)
-            while not self._stop.is_set():
-                if socket.poll(_POLL_MS):
-                    self._heard(socket.recv_multipart())
-        except zmq.ZMQError as error:
-            _log.warning("no advice from semdaemon at %s: %s", self._endpoint, error)
-        finally:
-            socket.close(0)
-            context.term()
-
-
-_at_exit: weakref.WeakSet[_Listener] = weakref.WeakSet()
-
-
-def _hang_up_all() -> None:
-    # A context that is collected while its thread still polls would keep the script from ending.
-    for listener in list(_at_exit):
-        listener.close()
-
-
-atexit.register(_hang_up_all)

@@ -291,11 +291,15 @@ def test_every_advice_is_a_header_of_the_wire_and_a_sentence() -> None:
         ({"state": "attention"}, "needs attention"),
         (
             {"sigma_nm": 16.2, "focus": {"axis": "stage_z", "correction_um": -2.5, "correction_sd_um": 0.5}},
-            "out of focus by 3.2 px (16.2 nm): stage Z -2.50 ± 0.50 µm",
+            "out of focus, blur 3.2 px (16.2 nm): stage Z -2.50 ± 0.50 µm",
         ),
         (
             {"focus": {"axis": "stage_z", "candidates_um": [2, -2.0]}},
-            "out of focus by 3.2 px: stage Z +2.00 µm, or else -2.00 µm",
+            "out of focus, blur 3.2 px: stage Z +2.00 µm, or else -2.00 µm",
+        ),
+        (
+            {"sigma_nm": 2.5e4, "focus": {"axis": "stage_z", "magnitude_um": 0.1, "magnitude_sd_um": 0.7}},
+            "out of focus, blur 3.2 px (25 µm): stage Z is right to ± 0.70 µm",
         ),
         (
             {"reasons": ["beyond_repair"], "regions": [1, 2], "retake": True},

@@ -36,7 +36,8 @@ def frame_of(pixels: np.ndarray, area: Area | None = None) -> Frame:
 
 def textured(height: int, width: int) -> np.ndarray:
     rows, cols = np.mgrid[:height, :width]
-    return (2000 + 1000 * np.sin(rows / 5) * np.cos(cols / 7)).astype(np.uint16)
+    noise = np.random.default_rng(0).normal(0, 5, (height, width))
+    return (2000 + 1000 * np.sin(rows / 5) * np.cos(cols / 7) + noise).astype(np.uint16)
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ class World:
         self.changes.announce()
         return self.journal.rows(limit=1)[0].key
 
-    def score(self, key: int, *, needs_refocus: bool = False) -> None:
+    def score(self, key: int, *, needs_refocus: bool = False, **told: Any) -> None:
         """It is read and gets a focus map with every verdict in it."""
         frame = self._frame(key)
         verdict = np.array([[0, 1, 2], [3, 1, 0]], np.uint8)
@@ -55,7 +55,7 @@ class World:
         score = np.array([[0.97, 0.01, 0], [np.nan, 0.1, 0.9]], np.float32)
         focus = FocusMap(128, frame.image_area, sigma, sigma * 0.1, score, verdict, "test 1")
         self.journal.settle(key, frame, "fingerprint")
-        summary = {"verdicts": focus.counts(), "median_sigma_px": focus.median_sigma_px()}
+        summary = {"verdicts": focus.counts(), "median_sigma_px": focus.median_sigma_px(), **told}
         self.journal.scored(key, focus.to_bytes(), summary, needs_refocus, reason="sharp")
         self.changes.announce()
 

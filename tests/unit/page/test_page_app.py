@@ -154,6 +154,16 @@ def test_an_unknown_frame_is_not_found(client, key):
     assert client.get(f"/api/frames/{key}/original").status_code == 404
 
 
+def test_advice_about_a_frame_is_told_in_one_sentence(world, client):
+    silent, told = world.add("silent.tif"), world.add("told.tif")
+    world.score(silent)
+    focus = {"axis": "working_distance", "correction_um": 2.0, "correction_sd_um": 0.5}
+    world.score(told, advice={"reasons": ["out_of_focus"], "sigma_px": 3.0, "focus": focus})
+    assert client.get(f"/api/frames/{silent}").json()["advice"] is None
+    said = client.get(f"/api/frames/{told}").json()["advice"]
+    assert said == "out of focus, blur 3.0 px: working distance +2.00 ± 0.50 µm"
+
+
 def test_pictures_of_a_refocused_frame(world, client):
     key = world.add("a.tif")
     world.refocus(key)

@@ -120,3 +120,10 @@ def test_reading_weights_does_not_import_torch() -> None:
         "sys.exit('torch' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_a_card_nested_without_end_is_refused(copied: Path) -> None:
+    copied.with_suffix(".json").write_text("[" * 20_000)
+    with pytest.raises(WeightsError) as caught:
+        load_card(copied)
+    assert caught.value.code == "weights_card_missing"

@@ -112,6 +112,21 @@ def test_a_folder_that_is_a_dataset_gives_its_name_to_the_frames(tmp_path: Path,
     assert seen.names() == names("one", range(2))
 
 
+@pytest.mark.parametrize(
+    "index",
+    [None, b"", bytes(25 * 2**20), b"\xff" * 1000],
+    ids=["missing", "empty", "zeros", "damaged"],
+)
+def test_a_dataset_whose_index_is_missing_late_or_damaged_is_followed(
+    tmp_path: Path, start: Start, index: bytes | None
+) -> None:
+    seen, writer = Seen(), dataset(tmp_path, "run", 3, index=False)
+    if index is not None:
+        (writer.path.parent / "NDTiff.index").write_bytes(index)
+    start(seen, tmp_path)
+    until(lambda: seen.names() == names("run", range(3)), seen.names)
+
+
 def test_a_full_file_goes_on_in_the_next(tmp_path: Path, start: Start) -> None:
     writer = dataset(tmp_path, "one", 2)
     seen = Seen()

@@ -158,6 +158,12 @@ def test_a_sidecar_that_is_a_link_is_not_read(tmp_path: Path) -> None:
     assert read_sidecar(path, "txt")[0] is None
 
 
+def test_a_frame_whose_name_leaves_no_room_for_a_sidecars_is_read(tmp_path: Path) -> None:
+    path = picture(tmp_path / f"{'x' * 251}.tif")
+    for kind in ("auto", "hdr", "txt"):
+        assert len(read_frames(path, limits=Limits(), sidecar=kind)) == 1
+
+
 @posix
 def test_a_sparse_file_of_a_terabyte_costs_nothing(tmp_path: Path) -> None:
     path = picture(tmp_path / "x.tif")

@@ -11,6 +11,8 @@ from wire_samples import FRAME, SCORE, score_arrays
 
 from semdaemon.errors import SemdaemonError
 from semdaemon.frame import Area, Frame
+from semdaemon.wire.control import read_reply
+from semdaemon.wire.dialogue import Ask
 from semdaemon.wire.headers import TYPES
 from semdaemon.wire.messages import decode, encode, frame_header, plain
 
@@ -213,3 +215,10 @@ def test_a_frame_is_described_as_the_format_says():
     assert described["pixel_size_m"] == [1e-9, 2e-9]
     assert described["acquired_at"] is None
     assert described["image_area"] == [0, 0, 36, 30]
+
+
+def test_a_reply_without_any_part_is_refused():
+    with pytest.raises(SemdaemonError) as caught:
+        read_reply([])
+    assert caught.value.code == "bad_reply"
+    assert Ask({"request": "replay", "id": 1}).is_answered_by([])

@@ -1,0 +1,353 @@
+"""What is fuzzed: every reader of files, and every parser of what comes through a socket."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from semdaemon.errors import SemdaemonError
+from semdaemon.focus import FocusMap
+from semdaemon.formats import is_own_output, read_frames, read_metadata, verify
+from semdaemon.formats.ifd import Ifd, Tag
+from semdaemon.formats.metadata import gather
+from semdaemon.formats.names import read_provenance
+from semdaemon.formats.sidecar import is_sidecar
+from semdaemon.formats.stack import StackFile
+from semdaemon.formats.stackframe import read_stack_frame
+from semdaemon.formats.vendors import Evidence
+from semdaemon.refocus.weights import load_card, read_tensors
+from semdaemon.settings import Limits
+from semdaemon.settings.load import load_settings
+from semdaemon.sources.micromanager.tags import frame_from
+from semdaemon.sources.ndtiff.follower import Follower
+from semdaemon.sources.ndtiff.places import Places
+from semdaemon.sources.pushmessage import frame_of, parse_header
+from semdaemon.wire.control import Desk, answer, envelope, read_reply, split_messages
+from semdaemon.wire.dialogue import Ask, Conversation
+from semdaemon.wire.messages import decode, encode
+from semdaemon.wire.replay import ReplayStore
+
+from . import mutate, seeds
+from .mutate import Mutator
+
+LIMITS = Limits(max_pixels=4_000_000, max_file_bytes=2**24)
+
+Run = Callable[[bytes], str]
+"""Gives the input to the code; returns a word for what came of it, or raises what no input may raise."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """One reader or parser.
+
+    Attributes
+    ----------
+    kind
+        ``file`` for what reads whole files, ``parser`` for what is given bytes.
+    weight
+        Share of the executions among those of its kind.
+    """
+
+    name: str
+    kind: str
+    weight: float
+    seeds: list[bytes]
+    mutate: Mutator
+    run: Run
+
+
+def all_targets(folder: Path) -> list[Target]:
+    """Every target; ``folder`` holds the file that is read over and over."""
+    return [*_files(folder), *_parsers(folder), *_sockets()]
+
+
+# -- files --------------------------------------------------------------------------------------------------
+
+
+def _files(folder: Path) -> list[Target]:
+    tiffs, instruments, pictures = seeds.tiffs(folder), seeds.instruments(), seeds.pictures(folder)
+    own = seeds.output(folder)
+    reading, about = _on_file(folder / "x.tif", _read), _on_file(folder / "x.tif", _metadata)
+    made = [
+        Target("read_frames: TIFF", "file", 26, tiffs, mutate.tiff, reading),
+        Target("read_metadata: TIFF", "file", 14, [*tiffs, own], mutate.tiff, about),
+        Target("read_frames: PNG", "file", 14, pictures["png"], mutate.png, reading),
+        Target("read_frames: BMP", "file", 8, pictures["bmp"], mutate.damaged, reading),
+        Target("read_frames: JPEG", "file", 8, pictures["jpeg"], mutate.damaged, reading),
+        Target("verify: outputs and foreign TIFFs", "file", 12, [own, own, own, *tiffs],
+               mutate.tiff, _on_file(folder / "x.refocused.tif", _verify)),
+        Target("NDTiff and Micro-Manager stacks", "file", 14, _stacks(folder), _stack_damaged,
+               _on_file(folder / "NDTiffStack.tif", _stack)),
+        Target("read_frames: sidecar", "file", 4, [seeds.JEOL, seeds.HITACHI, seeds.TESCAN], mutate.text,
+               _beside(folder, pictures["png"][0])),
+    ]  # fmt: skip
+    if instruments:
+        made.append(Target("read_frames: instruments' TIFFs", "file", 4, instruments, mutate.tiff, reading))
+    return made
+
+
+def _on_file(path: Path, look: Callable[[Path], str]) -> Run:
+    def run(data: bytes) -> str:
+        path.write_bytes(data)
+        return look(path)
+
+    return run
+
+
+def _read(path: Path) -> str:
+    frames = read_frames(path, limits=LIMITS)
+    return f"read, {len(frames)} page(s)"
+
+
+def _metadata(path: Path) -> str:
+    return f"read, {read_metadata(path, max_file_bytes=2**24).vendor or 'no vendor'}"
+
+
+def _verify(path: Path) -> str:
+    found = verify(path)
+    is_own_output(path), read_provenance(path)
+    json.dumps(found.as_json())
+    return "holds" if found.ok else next(check.name for check in found.checks if not check.ok)
+
+
+def _beside(folder: Path, png: bytes) -> Run:
+    (folder / "beside.png").write_bytes(png)
+
+    def run(data: bytes) -> str:
+        (folder / "beside.txt").write_bytes(data)
+        return read_frames(folder / "beside.png", limits=LIMITS)[0].vendor or "no vendor"
+
+    return run
+
+
+def _stacks(folder: Path) -> list[bytes]:
+    from ..stacks import written_stack
+
+    return [
+        written_stack(folder, kind, order) for kind in ("ndtiff", "ndtiff2", "micromanager") for order in "<>"
+    ]
+
+
+def _stack_damaged(rng: Random, data: bytes) -> bytes:
+    return mutate.damaged(rng, data, 1500) if rng.random() < 0.6 else mutate.tiff(rng, data)
+
+
+def _stack(path: Path) -> str:
+    follower = Follower(path, Path(path.name), Places())
+    steps = follower.look(0.0)
+    with StackFile(path) as file:
+        header = file.header()
+        if header is None:
+            return "no stack"
+        for number, step in enumerate(steps[:3]):
+            with suppress(SemdaemonError):
+                read_stack_frame(file, header, step.directory, number, source="t", uri="u", limits=LIMITS)
+    return f"{len(steps)} frame(s)"
+
+
+# -- texts and blobs from files -----------------------------------------------------------------------------
+
+
+def _parsers(folder: Path) -> list[Target]:
+    blob = seeds.focus().to_bytes()
+    return [
+        Target("vendor texts", "parser", 14, list(seeds.TEXTS), mutate.text, _texts),
+        Target("Micro-Manager tags", "parser", 8, [seeds.MICROMANAGER], mutate.json_text, _tags),
+        Target("focus map blob", "parser", 5, [blob], mutate.npz, _focus),
+        Target("settings TOML", "parser", 3, _settings(), mutate.text, _on_file(folder / "x.toml", _load)),
+        Target("weights card", "parser", 4, [_card()], mutate.json_text, _cards(folder)),
+        Target("weights safetensors", "parser", 4, [_tensors()], mutate.safetensors, _weights(folder)),
+    ]
+
+
+_TAGS = (270, 34118, 34680, 34682, 34683, 50431, 51123, 65009)
+
+
+def _texts(data: bytes) -> str:
+    text = data.decode("utf-8", "replace")
+    sidecar = text if is_sidecar(text) else None
+    told = ""
+    for code in _TAGS:
+        tag = Tag(code, 2, len(data), "<", data, 0, len(data))
+        ifd = Ifd(0, {code: tag}, "<")
+        told = gather(Evidence((64, 64), ifd, ifd, sidecar)).vendor or told
+    return told or "no vendor"
+
+
+def _tags(data: bytes) -> str:
+    tags = json.loads(data, parse_constant=str) if _is_json(data) else None
+    if not isinstance(tags, dict):
+        return "no object"
+    frame_from(tags, bytes(64 * 64 * 2), "uint16", LIMITS)
+    return "frame"
+
+
+def _is_json(data: bytes) -> bool:
+    try:
+        json.loads(data)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _focus(data: bytes) -> str:
+    FocusMap.from_bytes(data).counts()
+    return "read"
+
+
+def _settings() -> list[bytes]:
+    from semdaemon.settings import example_toml
+
+    lines = example_toml().splitlines()
+    keys = [line[2:] if line.startswith("# ") and " = " in line else line for line in lines]
+    return ["\n".join(line for line in keys if not line.startswith("#")).encode()]
+
+
+def _load(path: Path) -> str:
+    load_settings(path)
+    return "holds"
+
+
+def _card() -> bytes:
+    card = load_card("light")
+    return json.dumps(
+        {**card.as_dict(), "held_out": {}, "trained_on": card.as_dict()["trained_on"][:2]}
+    ).encode()
+
+
+def _tensors() -> bytes:
+    header = json.dumps(
+        {"a.weight": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]},
+         "b": {"dtype": "I64", "shape": [1], "data_offsets": [24, 32]}, "__metadata__": {"x": "y"}}
+    ).encode()  # fmt: skip
+    return struct.pack("<Q", len(header)) + header + bytes(range(32))
+
+
+def _cards(folder: Path) -> Run:
+    (folder / "w.safetensors").write_bytes(b"")
+
+    def run(data: bytes) -> str:
+        (folder / "w.json").write_bytes(data)
+        card = load_card(folder / "w.safetensors")
+        card.as_dict()
+        return "read"
+
+    return run
+
+
+def _weights(folder: Path) -> Run:
+    import hashlib
+    from dataclasses import replace
+
+    path, card = folder / "t.safetensors", load_card("light")
+
+    def run(data: bytes) -> str:
+        path.write_bytes(data)
+        read_tensors(replace(card, path=path, sha256=hashlib.sha256(data).hexdigest()))
+        return "read"
+
+    return run
+
+
+# -- sockets ------------------------------------------------------------------------------------------------
+
+
+def _sockets() -> list[Target]:
+    from . import messages
+
+    return [
+        Target("wire: decode", "parser", 16, messages.published(), messages.damaged, _decode),
+        Target(
+            "wire: requests at the control socket",
+            "parser",
+            14,
+            messages.requests(),
+            mutate.json_text,
+            _ask(),
+        ),
+        Target(
+            "wire: replies and streams at a client",
+            "parser",
+            12,
+            messages.replies(),
+            messages.damaged,
+            _client,
+        ),
+        Target("pushed frames", "parser", 14, messages.pushed(), messages.damaged, _pushed),
+        Target(
+            "hook: metadata into a message",
+            "parser",
+            4,
+            [seeds.MICROMANAGER],
+            mutate.json_text,
+            messages.hooked,
+        ),
+    ]
+
+
+def _decode(data: bytes) -> str:
+    message = decode(seeds.split(data))
+    return f"read, {message.event[:10]}"
+
+
+def _ask() -> Run:
+    store = ReplayStore(2**20)
+    topics = {"sem/score/": 4, "sem/fault/": 0}
+    for topic, newest in topics.items():
+        for sequence in range(newest + 1):
+            store.add(topic, sequence, encode(topic, {"event": "score", "sequence": sequence}))
+    desk = Desk("sem", seeds.EPOCH, topics, store, lambda: {"frames": {"seen": 1}})
+
+    def run(data: bytes) -> str:
+        parts = answer(envelope([b"peer", data])[1], desk)
+        envelope([b"peer", b"", data, data]), envelope([data])
+        head = json.loads(bytes(parts[0]))
+        return str(head.get("code") or head["reply"])
+
+    return run
+
+
+def _client(data: bytes) -> str:
+    parts = seeds.split(data)
+    with suppress(SemdaemonError):
+        head = read_reply(parts)
+        with suppress(
+            KeyError, TypeError, ValueError, ArithmeticError
+        ):  # what `dialogue` takes for malformed
+            split_messages(head, parts)
+    return _conversation(parts)
+
+
+def _conversation(parts: list[bytes]) -> str:
+    """A client that is told the parts as a message, then as the answer to what it asks."""
+    talk = Conversation(("",), heal=True, from_start=True)
+    told = []
+    for _ in range(3):
+        dialogue = talk.next_told(0.0)
+        command: Any = next(dialogue, None)
+        for turn in range(12):
+            if command is None:
+                break
+            reply = parts if isinstance(command, Ask) or turn == 0 else None
+            if isinstance(command, Ask):
+                command.is_answered_by(parts)
+            try:
+                command = dialogue.send(reply)
+            except StopIteration as end:
+                told.append(end.value)
+                break
+    return f"malformed {talk.malformed}, told {sum(one is not None for one in told)}"
+
+
+def _pushed(data: bytes) -> str:
+    parts = seeds.split(data)
+    if len(parts) != 2:
+        return "parts"
+    frame_of(parse_header(parts[0]), parts[1], LIMITS)
+    return "frame"

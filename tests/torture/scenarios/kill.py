@@ -1,0 +1,82 @@
+"""``kill -9`` of daemon and worker at random moments."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from random import Random
+
+import psutil
+
+from ..lab import Lab
+from ..scenario import Plan, Scenario
+
+KILLS = 1000
+_DAEMON_SHARE = 0.4
+_BACKLOG = 60
+_DRAIN_SHARE = 0.15
+
+
+def act(lab: Lab, plan: Plan) -> None:
+    """Frames come in all the time; daemon and worker are killed, also while they start, recover, drain."""
+    rng, kills, ending = Random(lab.rng.random()), plan.number(KILLS), threading.Event()
+    writer = threading.Thread(target=_write, args=(lab, ending))
+    writer.start()
+    try:
+        while lab.did["kill -9 of the daemon"] + lab.did["kill -9 of the worker"] < kills:
+            if not lab.running:
+                lab.start(wait=False)
+            time.sleep(_pause_s(rng) * lab.pace)
+            (_kill_daemon if rng.random() < _DAEMON_SHARE else _kill_worker)(lab, rng)
+    finally:
+        ending.set()
+        writer.join()
+
+
+def _pause_s(rng: Random) -> float:
+    """Mostly long enough that some work is done, often not."""
+    return rng.uniform(0.0, 0.8) if rng.random() < 0.4 else rng.uniform(0.8, 4.0)
+
+
+def _write(lab: Lab, ending: threading.Event) -> None:
+    while not ending.is_set():
+        if lab.waiting() < _BACKLOG:
+            lab.write_many(5)
+        ending.wait(0.3)
+
+
+def _kill_daemon(lab: Lab, rng: Random) -> None:
+    if not lab.running:
+        lab.notes.append("the daemon ended by itself")
+        return
+    if rng.random() < _DRAIN_SHARE:  # asked to stop, and killed while it does
+        lab.signal(signal.SIGTERM)
+        time.sleep(rng.uniform(0.0, 0.5))
+        lab.did["of these while it was stopping"] += lab.running
+    lab.did["kill -9 of the daemon"] += lab.running
+    lab.did["of these before it was ready"] += lab.running and not lab.ready
+    lab.kill()
+
+
+def _kill_worker(lab: Lab, rng: Random) -> None:
+    worker = lab.worker()
+    if worker is None:
+        return
+    try:
+        worker.kill()
+    except psutil.Error:
+        return
+    lab.did["kill -9 of the worker"] += 1
+
+
+SCENARIO = Scenario(
+    name="kill",
+    title="kill -9",
+    did="daemon and worker killed at random moments while frames come in: while starting, recovering, "
+    "scoring, refocusing, saving, draining",
+    not_shown="Power loss: what the operating system has taken over is on the disk sooner or later here.",
+    act=act,
+    kills=True,
+    patience_s=600.0,
+)

@@ -1,0 +1,132 @@
+"""``python -m tests.torture.table``: the tables of ``docs/reliability.md`` from the figures of runs."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from . import results
+
+PAGE = results.REPOSITORY / "docs" / "reliability.md"
+BEGIN, END = "<!-- made by python -m tests.torture.table: begin -->", "<!-- end -->"
+
+_SHOWN = (
+    "files written", "rows published", "rows failed", "rows skipped", "outputs verified", "outputs bad",
+    "messages repeated without saying so", "published frames whose score no subscriber heard",
+    "messages the subscriber said are lost", "sound frames set aside with a reason, then requeued",
+    "processes left behind by a killed daemon",
+)  # fmt: skip
+_NEVER_ADDED = ("peak", "longest", "slowest", "bound", "exit status", "seconds until", "told apart")
+
+Run = dict[str, Any]
+
+
+def tables(runs: Sequence[Run]) -> str:
+    """Markdown: faults, figures of each, and the runs that they come from."""
+    by_name: dict[str, list[Run]] = {}
+    for run in runs:
+        by_name.setdefault(run["scenario"], []).append(run)
+    return "\n".join([*_faults(by_name), "", *_figures(by_name), "", *_runs(runs), ""])
+
+
+def _faults(by_name: dict[str, list[Run]]) -> Iterable[str]:
+    yield "| fault | what was done | how often | frames | lost | problems |"
+    yield "|---|---|---|---|---|---|"
+    for some in by_name.values():
+        last, often = some[-1], _added(run["provoked"] for run in some)
+        frames = _added(run["figures"] for run in some).get("files written")
+        known = [run["lost"] for run in some if run["lost"] is not None]
+        cells = [
+            f"**{last['title']}**",
+            _sentence(last["did"]),
+            "; ".join(f"{number:,} {what}" for what, number in often.items()) if len(often) < 12 else
+            f"{sum(often.values()):,} in all, see below",
+            "" if frames is None else f"{frames:,.0f}",
+            str(sum(known)) if known else "",
+            "; ".join(problem for run in some for problem in run["problems"]) or "none",
+        ]  # fmt: skip
+        yield "| " + " | ".join(cell.replace("|", "/") for cell in cells) + " |"
+
+
+def _figures(by_name: dict[str, list[Run]]) -> Iterable[str]:
+    for some in by_name.values():
+        figures = _added(run["figures"] for run in some)
+        often = _added(run["provoked"] for run in some)
+        yield f"### {some[-1]['title']}"
+        yield ""
+        if len(often) >= 12:
+            yield "| what | how often |"
+            yield "|---|---|"
+            yield from (f"| {what} | {number:,} |" for what, number in often.items())
+            yield ""
+        told = {k: v for k, v in figures.items() if k in _SHOWN or not _counted(k)}
+        yield ". ".join(f"{_sentence(what)}: {_number(value)}" for what, value in told.items()) + "."
+        yield f"Not shown: {some[-1]['not_shown']}"
+        yield ""
+
+
+def _counted(name: str) -> bool:
+    """What the oracle counts in every scenario, of which `_SHOWN` is enough to read."""
+    return name.startswith(
+        ("files", "poison:", "rows", "of these", "messages", "streams", "outputs", "published")
+    )
+
+
+def _runs(runs: Sequence[Run]) -> Iterable[str]:
+    yield "| run | began (UTC) | minutes | commit | seed | load | command |"
+    yield "|---|---|---|---|---|---|---|"
+    for run in runs:
+        load = run["conditions"].get("load at the end (1 min)", "")
+        yield (
+            f"| {run['scenario']} | {run['began_at'][:16]} | {run['seconds'] / 60:.1f} | `{run['commit']}` "
+            f"| {run['seed']} | {load} | `{run['command']}` |"
+        )
+    yield ""
+    about = runs[-1]["conditions"] if runs else {}
+    said = ", ".join(f"{k} {v}" for k, v in about.items() if not k.startswith("load"))
+    yield f"{sum(run['seconds'] for run in runs) / 60:.0f} minutes in all. {said}."
+
+
+def _added(each: Iterable[dict[str, float]]) -> dict[str, Any]:
+    """Sums of what is counted; of what is measured the largest."""
+    found: dict[str, Any] = {}
+    for figures in each:
+        for name, value in figures.items():
+            largest = name.startswith(_NEVER_ADDED)
+            found[name] = max(found.get(name, value), value) if largest else found.get(name, 0) + value
+    return found
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.2f}"
+
+
+def write_page(page: Path, runs: Sequence[Run]) -> None:
+    """Replace what stands between the marks."""
+    text = page.read_text(encoding="utf-8")
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    if not rest:
+        raise SystemExit(f"{page} has no mark {BEGIN}")
+    page.write_text(f"{before}{BEGIN}\n\n{tables(runs)}\n{END}{after}", encoding="utf-8")
+
+
+def main() -> int:
+    """Write the tables into the page."""
+    parser = argparse.ArgumentParser(prog="python -m tests.torture.table", description=__doc__)
+    parser.add_argument("results", type=Path, nargs="*", default=[results.DEFAULT])
+    parser.add_argument("--page", type=Path, default=PAGE)
+    arguments = parser.parse_args()
+    write_page(arguments.page, [run for path in arguments.results for run in results.read(path)])
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

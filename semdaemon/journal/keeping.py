@@ -64,6 +64,7 @@ class JournalKeeping(JournalReader):
                 connection.execute("DELETE FROM focus_maps WHERE key = -1")
         except SemdaemonError:
             return False
+        self._database.works_again()
         return True
 
     def take_up(self, state: str) -> int:

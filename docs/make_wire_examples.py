@@ -16,6 +16,8 @@ PAGE = HERE / "wire-format.md"
 VECTORS = HERE.parent / "tests" / "data" / "wire"
 BLOCK = re.compile(r"(<!-- bytes: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
+REPLY = re.compile(r"(<!-- reply: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
 
 def hex_lines(data: bytes) -> list[str]:
     """Offset, sixteen bytes, and what of them is printable."""
@@ -44,9 +46,23 @@ def example(event: str) -> str:
     return "```text\n" + "\n".join(lines) + "\n```\n"
 
 
+def reply(name: str) -> str:
+    """A reply of the control socket: one part of JSON."""
+    vector = json.loads((VECTORS / f"reply_{name}.json").read_text(encoding="utf-8"))
+    head = bytes.fromhex(vector["parts_hex"][0])
+    lines = [
+        f"part 0, {len(head)} bytes: the reply (below with spaces for reading)",
+        *hex_lines(head)[:2],
+        "...",
+    ]
+    lines += textwrap.wrap(json.dumps(json.loads(head)), 100, break_long_words=False, break_on_hyphens=False)
+    return "```text\n" + "\n".join(lines) + "\n```\n"
+
+
 def filled(page: str) -> str:
     """The page with every example as the vectors have it."""
-    return BLOCK.sub(lambda found: found[1] + example(found[2]) + found[3], page)
+    page = BLOCK.sub(lambda found: found[1] + example(found[2]) + found[3], page)
+    return REPLY.sub(lambda found: found[1] + reply(found[2]) + found[3], page)
 
 
 if __name__ == "__main__":

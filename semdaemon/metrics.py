@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
 from prometheus_client import (
     CollectorRegistry,
     Counter,
-    Gauge,
     Histogram,
     disable_created_metrics,
     generate_latest,
 )
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 _SECONDS = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60, 300)
 
@@ -60,10 +64,55 @@ class Metrics:
             ["rung"],
             registry=self.registry,
         )
-        self.messages_dropped = Gauge(
-            "semdaemon_messages_dropped", "Messages given up for a full queue.", registry=self.registry
-        )
+
+    def follow_wire(self, counters: Callable[[], Mapping[str, Any]]) -> None:
+        """Tell the publisher's counters, read whenever somebody asks."""
+        self.registry.register(_Wire(counters))
 
     def exposition(self) -> bytes:
         """Text exposition format, as Prometheus scrapes it."""
         return generate_latest(self.registry)
+
+
+class _Wire(Collector):
+    """The publisher's own counters: it counts them anyway, so they are not counted twice."""
+
+    _PER_EVENT = (
+        ("handed", "Messages handed to the publisher: sent, shed, withheld or waiting."),
+        ("sent", "Messages given to ZeroMQ for every subscriber."),
+        ("shed", "Messages that lost their content for want of room in the queue."),
+        ("withheld", "Messages kept back from the network because a subscriber does not read; replayed."),
+    )
+    _TOTALS = (
+        ("requests", "wire_requests", "Requests on the control socket."),
+        ("errors", "wire_errors", "Messages or requests that the publisher stumbled over."),
+        (
+            "connections_refused",
+            "wire_connections_refused",
+            "Connections closed because of too many.",
+        ),
+        ("keys_refused", "wire_keys_refused", "Handshakes with a key that is not allowed."),
+    )
+    _LEVELS = (
+        ("waiting_bytes", "Waiting to be sent."),
+        ("in_flight_bytes", "Held by ZeroMQ for slow subscribers."),
+        ("unread_answer_bytes", "Answers that clients have not read."),
+        ("replay_bytes", "In the replay store."),
+        ("connections", "Open connections of both sockets."),
+    )
+
+    def __init__(self, counters: Callable[[], Mapping[str, Any]]) -> None:
+        self._counters = counters
+
+    def collect(self) -> Iterator[Metric]:
+        """Everything at one moment."""
+        told = self._counters()
+        for name, meaning in self._PER_EVENT:
+            family = CounterMetricFamily(f"semdaemon_messages_{name}", meaning, labels=["event"])
+            for event in sorted({*told["handed"], *told[name]}):
+                family.add_metric([event], told[name].get(event, 0))
+            yield family
+        for key, name, meaning in self._TOTALS:
+            yield CounterMetricFamily(f"semdaemon_{name}", meaning, value=told.get(key, 0))
+        for key, meaning in self._LEVELS:
+            yield GaugeMetricFamily(f"semdaemon_wire_{key}", meaning, value=told.get(key, 0))

@@ -46,6 +46,7 @@ class Retention:
     ) -> None:
         self._journal, self._keep_days, self._wall = journal, keep_days, wall
         self._clock = clock or ClockWatch()
+        self._steady, self._forget_due = time.monotonic, 0.0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="retention", daemon=True)
 
@@ -69,7 +70,10 @@ class Retention:
             _log.warning("nothing is forgotten: the clock was set", by_s=round(self._clock.set_by_s))
             return (0, 0)
         dropped = self._drop(self._wall() - keep_days * _DAY_S)
-        forgotten = self._forget()
+        forgotten = 0
+        if self._steady() >= self._forget_due:  # it asks the disk for every old file: not all the time
+            forgotten = self._forget()
+            self._forget_due = self._steady() + _DAY_S
         if dropped or forgotten:
             _log.info("old history dropped", frames=dropped, forgotten=forgotten, keep_days=keep_days)
         return (dropped, forgotten)

@@ -13,7 +13,7 @@ class StandingFault:
     Parameters
     ----------
     first_s, longest_s
-        The pause before the next try, seconds: doubled by each `stands` without an `over` in between.
+        The pause before the next try, seconds: doubled by each try that fails, until `over`.
     clock
         Monotonic seconds; a wall clock that jumps must not lengthen a pause.
     """
@@ -42,6 +42,8 @@ class StandingFault:
             if news:
                 self._since, self._pause_s = self._clock(), 0.0
             self._text = text
+            if not news and self._clock() < self._due:
+                return False  # others who fail in the meantime put the next try off no further
             self._pause_s = min(max(2 * self._pause_s, self._first_s), self._longest_s)
             self._due = self._clock() + self._pause_s
             return news

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from semdaemon.advice import MEMORY, RECALLED_FRAMES, Follower
+from semdaemon.daemon.finished import FinishedFrames
 from semdaemon.daemon.takedown import Takedown
 from semdaemon.focus import load_scorer
 from semdaemon.inforce import InForce, Live
@@ -76,7 +77,14 @@ def build_parts(
     takedown.add("journal", journal.close)
     publisher = None
     if settings.publish.endpoint:
-        publisher = Publisher(settings.publish, settings.daemon.instrument, status=asked.status)
+        reader = Journal(find_journal(settings.daemon.state_dir), read_only=True)
+        takedown.add("journal's second reader", reader.close)
+        publisher = Publisher(
+            settings.publish,
+            settings.daemon.instrument,
+            status=asked.status,
+            finished=FinishedFrames(reader),
+        )
     outbound = Outbound(settings.publish, publisher, load_sinks(settings.daemon.sinks), metrics)
     takedown.add("sinks", outbound.close)
     worker = Worker(settings) if settings.refocus.enabled else None

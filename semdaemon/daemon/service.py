@@ -102,7 +102,7 @@ class Daemon:
         _log.info("daemon ready", version=__version__, recovered=found, **self.addresses())
 
     def _come_up(self) -> dict[str, int]:
-        asked = Asked(changed=self._changed, status=self.status, exposition=self._exposition)
+        asked = Asked(changed=self._changed, status=self.status, exposition=self.metrics.exposition)
         parts = build_parts(self.settings, asked, self.metrics, self.changes, self._takedown)
         self._built = parts
         self._reloading = Reloading(self._load, parts, self.metrics)
@@ -118,7 +118,8 @@ class Daemon:
 
     def _start_telling(self, parts: Parts) -> None:
         if parts.publisher is not None:
-            parts.publisher.start()
+            publisher = parts.publisher.start()
+            self.metrics.follow_wire(lambda: publisher.counters)
             self._takedown.add("publisher", parts.publisher.close)
         if parts.page is not None:
             parts.page.start()
@@ -185,9 +186,6 @@ class Daemon:
         watchdog = {"well": True, "why": "starting"} if self._feeding is None else self._feeding.describe()
         told |= {"watchdog": watchdog, "threads_alive": watchdog["well"]}
         return told if self._reloading is None else {**told, "settings": self._reloading.describe()}
-
-    def _exposition(self) -> bytes:
-        return telling.exposition(self.metrics, self.parts)
 
     # -- end -----------------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""What the daemon tells about itself: addresses, status, and metrics that are read when asked for."""
+"""What the daemon tells about itself: addresses and status."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from typing import Any
 from semdaemon import __version__
 from semdaemon.daemon.looking import space
 from semdaemon.daemon.parts import Parts
-from semdaemon.metrics import Metrics
 from semdaemon.sources import Source
 from semdaemon.sources.pushed import PushedSource
 
@@ -47,14 +46,6 @@ def status(parts: Parts, started_at: datetime) -> dict[str, Any]:
         "addresses": addresses(parts),
         "page": {} if parts.page is None else {"url": parts.page.url, "reach": parts.page.reach},
     }
-
-
-def exposition(metrics: Metrics, parts: Parts) -> bytes:
-    """Prometheus' text."""
-    if parts.publisher is not None:
-        counters = parts.publisher.counters
-        metrics.messages_dropped.set(sum(counters["shed"].values()) + sum(counters["withheld"].values()))
-    return metrics.exposition()
 
 
 def _health(source: Source) -> dict[str, Any]:

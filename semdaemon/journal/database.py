@@ -23,6 +23,7 @@ from semdaemon.standing import StandingFault
 
 Role = Literal["owner", "guest", "reader"]
 BUSY_TIMEOUT_S = 10.0
+_LARGEST_VALUE_BYTES = 2**26
 _OF_THE_DISK = (
     "SQLITE_FULL",
     "SQLITE_IOERR",
@@ -31,6 +32,8 @@ _OF_THE_DISK = (
     "SQLITE_CORRUPT",
     "SQLITE_NOTADB",
 )
+# A start must not take minutes: service managers would kill it. 'semdaemon doctor' checks larger ones.
+_CHECKED_WHOLE_BYTES, _CHECKED_BYTES = 2**30, 2**32
 _REMEDY = "Check free space and permissions of the state folder; it goes on by itself."
 _log = structlog.get_logger("semdaemon.journal")
 
@@ -70,7 +73,7 @@ class Database:
         try:
             with _explained(path):
                 if self._lock is not None:
-                    finish_swap(path)
+                    _swap(path)
                     lost = _has_lost_something(path, unclean=self._lock.was_unclean)
                 self._open(role)
                 if self._lock is not None:
@@ -94,8 +97,12 @@ class Database:
     def _check(self, *, lost_something: bool) -> None:
         """Raise where it is damaged; the large focus maps are looked at only where its owner was killed."""
         unclean = self._lock is not None and self._lock.was_unclean
+        size_bytes = self.path.stat().st_size
         with self.write() as connection:
-            require_sound(self.path, connection, None if unclean else ("frames", "events", "counts"))
+            if unclean and size_bytes <= _CHECKED_WHOLE_BYTES:
+                require_sound(self.path, connection, None)
+            elif size_bytes <= _CHECKED_BYTES:
+                require_sound(self.path, connection, ("frames", "events", "counts"))
             if lost_something:
                 note_doubt(connection, time.time())
             self.doubtful_before = doubt_of(connection)
@@ -129,9 +136,14 @@ class Database:
                     self._writer.execute("ROLLBACK")
                 raise
 
+    def works_again(self) -> None:
+        """A try that is worth a step went well."""
+        if (lasted_s := self.standing.over()) is not None:
+            _log.warning("journal can be written again", path=str(self.path), after_s=round(lasted_s, 1))
+
     @contextmanager
     def _noted(self) -> Iterator[None]:
-        """Tell a disk that is full, and that it takes writes again, once each."""
+        """Tell a disk that is full, once; a small write that still fits does not end that."""
         try:
             yield
         except sqlite3.DatabaseError as error:
@@ -141,8 +153,6 @@ class Database:
                 if self.standing.stands(fault):
                     _log.error("journal refused", error=fault, remedy=_REMEDY)
             raise
-        if (lasted_s := self.standing.over()) is not None:
-            _log.warning("journal can be written again", path=str(self.path), after_s=round(lasted_s, 1))
 
     def close(self, *, in_order: bool = True) -> None:
         """Close, and give the lock back; closing twice does nothing."""
@@ -164,6 +174,17 @@ def _has_lost_something(path: Path, *, unclean: bool) -> bool:
         _log.warning("journal lost its end; frames seen again say redelivered", path=str(path), empty=empty)
         return True
     return False
+
+
+def _swap(path: Path) -> None:
+    try:
+        finish_swap(path)
+    except OSError as error:  # on Windows a program that still reads the old one keeps it in its place
+        raise SemdaemonError(
+            "journal_unwritable",
+            f"The repaired journal cannot take the place of {path}: {error}.",
+            remedy="Close programs that read the journal, and start again.",
+        ) from error
 
 
 def _prepare_folder(folder: Path) -> None:
@@ -191,6 +212,8 @@ def connect(database: str, *, uri: bool) -> sqlite3.Connection:
     )
     connection.row_factory = sqlite3.Row
     connection.text_factory = text_of
+    # A damaged file may claim a value of a gigabyte; the largest that is written is a focus map.
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LARGEST_VALUE_BYTES)
     return connection
 
 
@@ -234,3 +257,11 @@ def _explained(path: Path) -> Iterator[None]:
         ) from error
     except sqlite3.DatabaseError as error:
         raise damaged(path, str(error)) from error
+    except UnicodeDecodeError as error:
+        # SQLite quotes the damaged place in its own error, and Python cannot make a text of that.
+        raise damaged(path, "its schema is no text") from error
+    except MemoryError:
+        # Said of some damaged schemas too, without that any memory was asked for.
+        raise damaged(
+            path, "SQLite says that it is out of memory, which a damaged schema makes it say"
+        ) from None

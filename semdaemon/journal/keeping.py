@@ -9,12 +9,14 @@ from pathlib import Path
 
 from semdaemon.errors import SemdaemonError
 from semdaemon.journal.database import Database
-from semdaemon.journal.intake import record_event, restart
+from semdaemon.journal.intake import restart
 from semdaemon.journal.reading import JournalReader
 from semdaemon.journal.rows import FINAL
 
 BACK_TO = {"settled": "seen", "refocused": "scored"}
 """Where a frame goes on whose step was cut off: pixels were in memory, an output was not yet published."""
+
+HISTORY_DROPPED = "history_dropped"
 
 _PROBE_BYTES = 1_000_000
 _VACUUM_PAGES = 256
@@ -62,6 +64,7 @@ class JournalKeeping(JournalReader):
                 connection.execute("DELETE FROM focus_maps WHERE key = -1")
         except SemdaemonError:
             return False
+        self._database.works_again()
         return True
 
     def take_up(self, state: str) -> int:
@@ -111,11 +114,12 @@ class JournalKeeping(JournalReader):
         return len(found)
 
     def _drop(self, connection: sqlite3.Connection, key: int) -> None:
-        connection.execute("DELETE FROM events WHERE key = ?", (key,))
+        # Its last step stays under its number: the newest number of all is never given out twice (`endings`).
+        last = "(SELECT MAX(number) FROM events WHERE key = ?)"
+        connection.execute(f"DELETE FROM events WHERE key = ? AND number < {last}", (key, key))  # noqa: S608
+        connection.execute("UPDATE events SET reason = ?, detail = '' WHERE key = ?", (HISTORY_DROPPED, key))
         connection.execute("DELETE FROM focus_maps WHERE key = ?", (key,))
         connection.execute("UPDATE frames SET dropped_at = ? WHERE key = ?", (self._clock(), key))
-        found = connection.execute("SELECT state, finished_at FROM frames WHERE key = ?", (key,)).fetchone()
-        record_event(connection, key, found["finished_at"], found["state"], "history_dropped", "")
 
     def dropped_after(self, key: int, most: int) -> list[Old]:
         """Frames without history behind this number, in its order: candidates for `forget`."""
@@ -125,13 +129,17 @@ class JournalKeeping(JournalReader):
         return [Old(int(each["key"]), Path(each["path"]), Path(each["relative"])) for each in found]
 
     def forget(self, keys: Sequence[int]) -> int:
-        """Remove rows of finished frames without history, whose files are gone for good; returns how many."""
+        """Remove rows of finished frames without history, whose files are gone for good; returns how many.
+
+        The frame that holds the journal's newest position stays until there is a newer one.
+        """
         marks = ",".join("?" * len(FINAL))
         with self._database.write() as connection:
             forgotten = 0
             for key in keys:
                 gone = connection.execute(
-                    f"DELETE FROM frames WHERE key = ? AND dropped_at IS NOT NULL AND state IN ({marks})",  # noqa: S608
+                    f"DELETE FROM frames WHERE key = ? AND dropped_at IS NOT NULL AND state IN ({marks})"  # noqa: S608
+                    " AND key != (SELECT key FROM events ORDER BY number DESC LIMIT 1)",
                     (key, *FINAL),
                 ).rowcount
                 if gone:

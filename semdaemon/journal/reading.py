@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from semdaemon.errors import SemdaemonError
+from semdaemon.journal import endings
 from semdaemon.journal.database import Database
 from semdaemon.journal.integrity import damaged
 from semdaemon.journal.rows import OPEN, STATES, Event, Row, name_bytes, row_from
@@ -50,9 +51,9 @@ class JournalReader:
         """The frame with this number, focus map included; raises ``no_such_frame``."""
         with self._database.read() as connection:
             found = connection.execute(f"{_WITH_MAP} WHERE key = ?", (key,)).fetchone()
-        if found is None:
-            raise no_such_frame(str(key))
-        return row_from(found)
+            if found is None:
+                raise no_such_frame(str(key))
+            return row_from(found)
 
     def rows(
         self,
@@ -128,6 +129,21 @@ class JournalReader:
         with self._database.read() as connection:
             return [Event(*found) for found in connection.execute(query, (key,))]
 
+    def endings(self, after: int = 0, limit: int = endings.MOST_FRAMES) -> endings.Endings:
+        """A page of frames that came to an end after a position, in that order; its cost is bounded."""
+        with self._database.read() as connection:
+            return endings.endings_after(connection, after, limit)
+
+    def position_at(self, moment: float) -> int:
+        """The position just before a moment, seconds since 1970 (UTC)."""
+        with self._database.read() as connection:
+            return endings.position_at(connection, moment)
+
+    def newest_position(self) -> int:
+        """The position of the last step; it counts up over restarts."""
+        with self._database.read() as connection:
+            return endings.newest_position(connection)
+
     def counts(self) -> dict[str, int]:
         """Frames in each state; costs the same however many there are."""
         with self._database.read() as connection:
@@ -160,12 +176,12 @@ class JournalReader:
         )
         with self._database.read() as connection:
             found = connection.execute(query, (content_sha256, fingerprint, page, key or 0)).fetchone()
-        return None if found is None else row_from(found)
+            return None if found is None else row_from(found)
 
     def _first(self, query: str, values: tuple[object, ...] = ()) -> Row | None:
         with self._database.read() as connection:
             found = connection.execute(query, values).fetchone()
-        return None if found is None else row_from(found)
+            return None if found is None else row_from(found)
 
 
 def no_such_frame(text: str) -> SemdaemonError:

@@ -24,7 +24,7 @@ from semdaemon.journal.lock import WriterLock
 from semdaemon.journal.rows import row_from
 from semdaemon.journal.salvage import Salvage, open_damaged
 from semdaemon.journal.schema import APPLICATION_ID, bring_up_to_date, prepare_new
-from semdaemon.journal.swap import finish_swap, salvaged_path
+from semdaemon.journal.swap import WORK_PREFIX, finish_swap, salvaged_path
 
 _AT_ONCE = 1000
 _MAGIC = b"SQLite format 3\0"
@@ -79,10 +79,11 @@ def open_own_journal(path: Path) -> Journal:
 
 
 def is_ours(path: Path) -> bool:
-    """Whether a file was a journal once, by either half of its mark."""
+    """Whether a file was a journal once, by either half of its mark, or by its loss."""
     with suppress(OSError), path.open("rb") as file:
         head = file.read(100)
-        return head.startswith(_MAGIC) or head[68:72] == APPLICATION_ID.to_bytes(4, "big")
+        marked = head.startswith(_MAGIC) or head[68:72] == APPLICATION_ID.to_bytes(4, "big")
+        return marked or not any(head)  # zeros: what a power cut leaves of a page
     return False
 
 
@@ -116,7 +117,7 @@ def repair(path: Path) -> Repaired:
 
 def _repair(path: Path) -> Repaired:
     kept = finish_swap(path)  # of a repair that was interrupted
-    with tempfile.TemporaryDirectory(prefix="repair-", dir=path.parent) as folder:
+    with tempfile.TemporaryDirectory(prefix=WORK_PREFIX, dir=path.parent) as folder:
         made = Path(folder) / path.name
         counted = _saved_into(made, path, Path(folder))
         made.replace(salvaged_path(path))

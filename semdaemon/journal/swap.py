@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+WORK_PREFIX = "repair-"
 _LOGS = ("-wal", "-shm", "-journal")
 
 
@@ -20,6 +22,8 @@ def finish_swap(path: Path) -> Path | None:
 
     Every step may be the last one before a power cut: the next call goes on from there.
     """
+    for left in path.parent.glob(f"{WORK_PREFIX}*"):  # of a repair that was killed; only copies lie in it
+        shutil.rmtree(left, ignore_errors=True)
     salvaged = salvaged_path(path)
     if not salvaged.exists():
         return None

@@ -21,7 +21,7 @@ from semdaemon.journal.reading import JournalReader
 from semdaemon.page.access import Token
 from semdaemon.page.changes import Changes
 from semdaemon.page.frames import brief, full
-from semdaemon.page.guard import Guard
+from semdaemon.page.guard import Guard, is_stranger
 
 log = logging.getLogger(__name__)
 
@@ -154,8 +154,12 @@ class _Desk:
     async def metrics(self, _request: Request) -> Response:
         return Response(await run_in_threadpool(self._metrics), headers={"content-type": METRICS_TYPE})
 
-    async def healthz(self, _request: Request) -> Response:
-        return await self._checked(health.alive)
+    async def healthz(self, request: Request) -> Response:
+        answer = await self._checked(health.alive)
+        # Whoever shows no token where one is asked for learns whether, not why.
+        return (
+            _json({"ok": answer.status_code == 200}, answer.status_code) if is_stranger(request) else answer
+        )
 
     async def readyz(self, _request: Request) -> Response:
         return await self._checked(health.ready)

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from importlib.resources import files
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -24,6 +25,7 @@ log = logging.getLogger(__name__)
 NAMES = ("127.0.0.1", "localhost", "[::1]")
 OPEN_TO_ALL = ("/healthz", "/static/style.css", "/static/icon.svg")
 LOG_EVERY_S = 10.0
+_STRANGER = "semdaemon.stranger"
 POLICY = {
     "content-security-policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -64,7 +66,10 @@ class Guard:
     def _refusal(self, scope: Scope, headers: Headers) -> Response | None:
         if not self._is_our_name(headers.get("host", "")):
             return PlainTextResponse("This page does not answer to that name; see page.names.\n", 421)
-        if self._token is None or scope["path"] in OPEN_TO_ALL or self._token.opens(headers):
+        if self._token is None or self._token.opens(headers):
+            return None
+        if scope["path"] in OPEN_TO_ALL:
+            scope[_STRANGER] = True
             return None
         return self._ask_for_token(scope, self._token)
 
@@ -96,6 +101,11 @@ class Guard:
             self._said_at = time.monotonic()
             client = (scope.get("client") or ("?",))[0]
             log.warning("A wrong token was shown to the page by %s (%d so far)", client, self._refused)
+
+
+def is_stranger(request: Request) -> bool:
+    """True where a token is asked for and this request, which is let in all the same, shows none."""
+    return bool(request.scope.get(_STRANGER))
 
 
 def is_loopback_name(host: str) -> bool:

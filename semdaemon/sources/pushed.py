@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
@@ -28,6 +30,7 @@ _WAITING_MESSAGES = 4
 _POLL_MS = 100
 _BIND_RETRY_S = 1.0
 _MOST_SENDERS = 256
+_TELL_EVERY_S = 10.0
 _log = structlog.get_logger("semdaemon.sources")
 
 
@@ -35,6 +38,7 @@ _log = structlog.get_logger("semdaemon.sources")
 class _Counters:
     refused: int = 0
     last_refusal: str = ""
+    told_at: float = -math.inf
     dropped_by_senders: int = 0
     senders: OrderedDict[str, int] = field(default_factory=OrderedDict)
 
@@ -174,9 +178,12 @@ class PushedSource:
 
     def _refuse(self, error: FrameError) -> None:
         self._counters.refused += 1
-        news, self._counters.last_refusal = self._counters.last_refusal != error.message, error.message
-        if news:
-            _log.warning("pushed message refused", code=error.code, error=str(error))
+        self._counters.last_refusal = error.message
+        now = time.monotonic()
+        if now - self._counters.told_at >= _TELL_EVERY_S:  # a scanner must not fill the disk
+            self._counters.told_at = now
+            refused = self._counters.refused
+            _log.warning("pushed message refused", code=error.code, error=str(error), refused=refused)
 
 
 def _message(socket: zmq.Socket[bytes]) -> list[zmq.Frame]:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from semdaemon.wire.keys import ClientKeys
     from semdaemon.wire.messages import Blob, Message, decode, encode, frame_header
     from semdaemon.wire.publisher import Publisher
-    from semdaemon.wire.stream import Gap, NewEpoch
+    from semdaemon.wire.stream import Gap, NewEpoch, Position
 
 __all__ = [
     "AsyncSubscriber",
@@ -20,6 +20,7 @@ __all__ = [
     "Gap",
     "Message",
     "NewEpoch",
+    "Position",
     "Publisher",
     "Subscriber",
     "ask",
@@ -41,6 +42,7 @@ _HOMES = {
     "Publisher": "publisher",
     "Gap": "stream",
     "NewEpoch": "stream",
+    "Position": "stream",
 }
 
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Generator, Iterator, Sequence
+from datetime import datetime
 from typing import Any, TypeVar
 
 import zmq
 import zmq.asyncio
 
 from semdaemon.errors import SemdaemonError
-from semdaemon.wire.dialogue import Ask, Command, Conversation, Parts, Receive
+from semdaemon.wire.dialogue import Ask, Command, Conversation, Parts, Pause, Receive
+from semdaemon.wire.headers import FinishedFrame
 from semdaemon.wire.keys import ClientKeys
-from semdaemon.wire.stream import Told
+from semdaemon.wire.stream import Position, Told
 
 ENDPOINT = "tcp://127.0.0.1:5570"
 CONTROL = "tcp://127.0.0.1:5571"
@@ -41,6 +44,8 @@ class _Connected:
         timeout_s: float | None = None,
         *,
         from_start: bool = False,
+        last_value: bool = True,
+        position: Position | None = None,
         receive_messages: int = RECEIVE_MESSAGES,
         curve: ClientKeys | None = None,
     ) -> None:
@@ -49,7 +54,13 @@ class _Connected:
         self.endpoint = endpoint
         self.control = control
         self.timeout_s = timeout_s
-        self._conversation = Conversation(topics, heal=heal and bool(control), from_start=from_start)
+        self._conversation = Conversation(
+            topics,
+            heal=heal and bool(control),
+            from_start=from_start,
+            last_value=last_value,
+            position=position,
+        )
         self._heart = ""
         self._control: Any = None
         self._sub: Any = self._context.socket(zmq.SUB)
@@ -75,6 +86,11 @@ class _Connected:
     def instrument(self) -> str:
         """The publisher's instrument, '' before it answered."""
         return self._conversation.stream.instrument
+
+    @property
+    def position(self) -> Position:
+        """How far it has come: keep it, and give it to the next subscriber to go on from there."""
+        return self._conversation.position
 
     @property
     def healed(self) -> int:
@@ -132,6 +148,11 @@ class Subscriber(_Connected):
         The iteration ends after so long without a message; None waits for ever.
     from_start
         Begin with what the daemon's replay store still has of this run.
+    last_value
+        Joining in the middle, first tell the newest message of each topic (with ``healed`` true), where the
+        replay store has it. Heartbeats are never among them.
+    position
+        Go on where an earlier subscriber was, see `position`; stands above ``from_start`` and ``last_value``.
     receive_messages
         Most messages that wait here to be taken; what comes beyond is healed later, or told as a gap.
         A hundred full frames of 2048 x 2048 pixels, 16 bit, are 1.3 GB.
@@ -180,14 +201,43 @@ class Subscriber(_Connected):
         while (told := self.receive(self.timeout_s)) is not None:
             yield told
 
+    def catch_up(self, after: int | None = None, since: datetime | None = None) -> Iterator[FinishedFrame]:
+        """Every frame that came to an end, from the daemon's journal: also where its messages are lost.
+
+        For what a `Gap` or a `NewEpoch` leaves open. Without arguments: since this subscriber was ready, or
+        since the last call. Frames whose messages did arrive are among them; their ``uri`` and ``id`` tell.
+
+        Parameters
+        ----------
+        after
+            A position in the journal, e.g. ``position.journal`` of an earlier subscriber; 0 is the beginning.
+        since
+            A moment with its time zone.
+
+        Raises
+        ------
+        SemdaemonError
+            ``no_answer``, ``no_journal``, ``unknown_position`` (another journal than that of the position).
+        """
+        more = True
+        while more:
+            frames, more = self._drive(self._conversation.catch_up(after, since))
+            yield from frames
+            after = since = None
+
     def _drive(self, dialogue: Dialogue[T]) -> T:
         try:
             command = next(dialogue)
             while True:
-                reply = self._ask(command) if isinstance(command, Ask) else self._next(command)
-                command = dialogue.send(reply)
+                command = dialogue.send(self._do(command))
         except StopIteration as end:
             return end.value  # type: ignore[no-any-return]
+
+    def _do(self, command: Command) -> Parts | None:
+        if isinstance(command, Pause):
+            time.sleep(command.seconds)
+            return None
+        return self._ask(command) if isinstance(command, Ask) else self._next(command)
 
     def _next(self, command: Receive) -> Parts | None:
         self._listen_to_heart()
@@ -232,14 +282,30 @@ class AsyncSubscriber(_Connected):
         while (told := await self.receive(self.timeout_s)) is not None:
             yield told
 
+    async def catch_up(
+        self, after: int | None = None, since: datetime | None = None
+    ) -> AsyncIterator[FinishedFrame]:
+        """Every frame that came to an end, from the daemon's journal; see `Subscriber.catch_up`."""
+        more = True
+        while more:
+            frames, more = await self._drive(self._conversation.catch_up(after, since))
+            for frame in frames:
+                yield frame
+            after = since = None
+
     async def _drive(self, dialogue: Dialogue[T]) -> T:
         try:
             command = next(dialogue)
             while True:
-                reply = self._ask(command) if isinstance(command, Ask) else self._next(command)
-                command = dialogue.send(await reply)
+                command = dialogue.send(await self._do(command))
         except StopIteration as end:
             return end.value  # type: ignore[no-any-return]
+
+    async def _do(self, command: Command) -> Parts | None:
+        if isinstance(command, Pause):
+            await asyncio.sleep(command.seconds)
+            return None
+        return await (self._ask(command) if isinstance(command, Ask) else self._next(command))
 
     async def _next(self, command: Receive) -> Parts | None:
         self._listen_to_heart()

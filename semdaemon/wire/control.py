@@ -1,7 +1,8 @@
 """Requests on the control socket (ROUTER) and their bounded answers.
 
-``{"request": "status"}``, ``{"request": "snapshot", "topic": T}`` and
-``{"request": "replay", "topic": T, "from": N}``. An ``id`` in the request stands in the reply.
+``{"request": "status"}``, ``{"request": "snapshot", "topic": T}``,
+``{"request": "replay", "topic": T, "from": N}`` and ``{"request": "frames", "after": POSITION}``.
+An ``id`` in the request stands in the reply. All of them read; there is none that changes anything.
 Each answer is one multipart message: a JSON head, then the parts of the messages that it lists under
 ``messages``.
 """
@@ -9,9 +10,11 @@ Each answer is one multipart message: a JSON head, then the parts of the message
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from typing import Any, Protocol
 
 import zmq
 
@@ -21,9 +24,25 @@ from semdaemon.wire.keys import ClientKeys
 from semdaemon.wire.messages import Part, plain
 from semdaemon.wire.replay import ReplayStore, Sent
 
+log = logging.getLogger(__name__)
+
+BUSY = "busy"
 REPLY_BYTES = 16 * 2**20
 REPLY_MESSAGES = 256
-REQUESTS = ("status", "snapshot", "replay")
+MOST_FRAMES = 100
+REQUESTS = ("status", "snapshot", "replay", "frames")
+
+
+class Finished(Protocol):
+    """The journal, as far as the control socket asks it; called in the publisher's thread, must be quick."""
+
+    def position(self) -> int:
+        """The newest position."""
+        ...
+
+    def page(self, after: int | None, since: datetime | None, limit: int) -> Mapping[str, Any]:
+        """Keys ``frames``, ``position`` and ``more``; may raise `SemdaemonError`."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -35,6 +54,7 @@ class Desk:
     sequences: Mapping[str, int]
     store: ReplayStore
     status: Callable[[], Mapping[str, Any]]
+    finished: Finished | None = None
 
 
 def answer(request: bytes, desk: Desk) -> list[Part]:
@@ -43,14 +63,32 @@ def answer(request: bytes, desk: Desk) -> list[Part]:
         asked = _parse(request)
     except SemdaemonError as error:
         return _refuse(error, None)
-    number = asked.get("id") if isinstance(asked.get("id"), str | int) else None
+    number = _id_of(asked)
     try:
         said, sent = _ANSWERS[asked["request"]](asked, desk)
     except SemdaemonError as error:
         return _refuse(error, number)
+    except Exception:  # another part's failure (a journal on a dying disk) must not silence the wire
+        log.exception("A request could not be answered")
+        return _refuse(SemdaemonError("cannot_answer", "It could not be answered; see the log."), number)
     head = {"schema": SCHEMA, "reply": asked["request"], "id": number, "epoch": desk.epoch, **said}
     head["messages"] = [{"sequence": one.sequence, "parts": len(one.parts)} for one in sent]
     return [_json(head), *(part for one in sent for part in one.parts)]
+
+
+def busy(request: bytes) -> list[Part]:
+    """Parts of the reply where too many answers wait to be read: ask again."""
+    try:
+        number = _id_of(_parse(request))
+    except SemdaemonError:
+        number = None
+    error = SemdaemonError(BUSY, "Too many answers wait to be read.", remedy="Read them, then ask again.")
+    return _refuse(error, number)
+
+
+def _id_of(asked: Mapping[str, Any]) -> str | int | None:
+    number = asked.get("id")
+    return number if isinstance(number, str | int) else None
 
 
 def envelope(parts: Sequence[bytes]) -> tuple[list[bytes], bytes]:
@@ -171,10 +209,39 @@ def _replay(asked: Mapping[str, Any], desk: Desk) -> tuple[dict[str, Any], list[
     return {"topic": topic, "newest": newest, "next": after, "more": after <= newest}, sent
 
 
+def _frames(asked: Mapping[str, Any], desk: Desk) -> tuple[dict[str, Any], list[Sent]]:
+    if desk.finished is None:
+        raise SemdaemonError("no_journal", "This publisher has no journal to tell from.")
+    after, limit = asked.get("after"), asked.get("limit", MOST_FRAMES)
+    if after is not None and not _is_number(after, 0):
+        raise _bad('"after" is a position, 0 or more')
+    if not _is_number(limit, 1):
+        raise _bad('"limit" is a number, 1 or more')
+    return dict(desk.finished.page(after, _moment(asked.get("since")), min(limit, MOST_FRAMES))), []
+
+
+def _is_number(value: object, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value < 2**63
+
+
+def _moment(text: object) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(str(text))
+        moment.timestamp()
+    except (ValueError, OverflowError) as error:
+        raise _bad('"since" is a time such as 2026-03-01T18:00:00Z') from error
+    if moment.tzinfo is None:
+        raise _bad('"since" needs its zone, e.g. 2026-03-01T18:00:00Z')
+    return moment
+
+
 _ANSWERS: dict[str, Callable[[Mapping[str, Any], Desk], tuple[dict[str, Any], list[Sent]]]] = {
     "status": _status,
     "snapshot": _snapshot,
     "replay": _replay,
+    "frames": _frames,
 }
 
 

@@ -17,6 +17,9 @@ from semdaemon.wire.messages import Part
 TRACKED_BYTES = 64 * 1024
 """Smaller parts are copied into libzmq, which is faster than tracking them."""
 
+COPIED_BYTES = 8 * 1024
+"""The same for answers, which may have hundreds of parts and all come from the replay store."""
+
 
 class Flight:
     """Sends parts without copying the large ones and counts those that libzmq has not let go of."""
@@ -42,6 +45,16 @@ class Flight:
             tracker = socket.send(part, more, copy=False, track=True)
             self._tracked.append((len(part), tracker))
             self.in_flight_bytes += len(part)
+
+    def send_whole(self, socket: zmq.Socket[bytes], parts: Sequence[Part], flags: int = 0) -> None:
+        """Send one multipart message and count all of it until its last part is gone, small parts too."""
+        socket.copy_threshold = 0  # else pyzmq copies a small last part, and calls it gone at once
+        for part in parts[:-1]:
+            socket.send(part, flags | zmq.SNDMORE, copy=len(part) < COPIED_BYTES)
+        tracker = socket.send(parts[-1], flags, copy=False, track=True)
+        size = sum(len(part) for part in parts)
+        self._tracked.append((size, tracker))
+        self.in_flight_bytes += size
 
     def _land(self) -> None:
         waiting = [(size, tracker) for size, tracker in self._tracked if not tracker.done]

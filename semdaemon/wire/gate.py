@@ -33,6 +33,7 @@ ZAP = "inproc://zeromq.zap.01"
 DOMAIN = b"semdaemon"
 HANDSHAKE_MS = 5_000
 KEEPALIVE_IDLE_S, KEEPALIVE_EVERY_S, KEEPALIVE_TRIES = 60, 10, 6
+UNREAD_MS = 60_000
 LOG_EVERY_S = 10.0
 _POLL_MS = 500
 _TURN_EVENTS = 256
@@ -97,6 +98,8 @@ class Gate:
         guarded.setsockopt(zmq.TCP_KEEPALIVE_IDLE, KEEPALIVE_IDLE_S)
         guarded.setsockopt(zmq.TCP_KEEPALIVE_INTVL, KEEPALIVE_EVERY_S)
         guarded.setsockopt(zmq.TCP_KEEPALIVE_CNT, KEEPALIVE_TRIES)
+        # Where nothing that was sent is taken for so long (a stopped process), the system hangs up.
+        guarded.setsockopt(zmq.TCP_MAXRT, UNREAD_MS)
         if self._keys is not None:
             guarded.curve_server = True
             guarded.curve_secretkey = self._keys.secret
@@ -145,8 +148,8 @@ class Gate:
         if held <= most_bytes:
             return True
         for door in self._doors:
-            if connection in door.open:
-                self._cut(connection, door.open[connection], "greedy")
+            if (endpoint := door.open.pop(connection, None)) is not None:
+                self._cut(connection, endpoint, "greedy")
         return False
 
     # -- the thread --

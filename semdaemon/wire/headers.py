@@ -192,6 +192,7 @@ class HeartbeatHeader(Header):
     instrument: str
     interval_s: float = Field(gt=0)
     sequences: dict[str, int] = Field(description="Topic to its newest sequence.")
+    journal_position: int | None = Field(None, description="Where the journal stands; for request frames.")
     wire: dict[str, Any] = Field(default_factory=dict, description="Counters of the publisher.")
 
 
@@ -202,6 +203,41 @@ class ReadyHeader(Header):
     instrument: str
     interval_s: float = Field(gt=0)
     sequences: dict[str, int]
+    journal_position: int | None = None
+
+
+class FinishedFrame(Described):
+    """A frame that came to an end, as the reply to request ``frames`` tells it."""
+
+    position: int = Field(ge=1, description="Of this end in the journal; counts up over restarts.")
+    at: str = Field(description="When it ended, RFC 3339, UTC.")
+    state: Literal["published", "failed", "skipped"]
+    reason: str = Field(description="Stable snake_case reason.")
+    detail: str = ""
+    number: int = Field(description="The frame's number in the journal.")
+    id: str = Field(description="As in messages; empty where it could not be read.")
+    source: str
+    uri: str
+    page: int = 0
+    shape: list[int] | None = None
+    type: str = ""
+    pixel_size_m: list[float] | None = None
+    output: str | None = Field(None, description="URI of the refocused TIFF, null where there is none.")
+    verdicts: dict[str, int] | None = Field(None, description="Tiles of each verdict.")
+    median_sigma_px: float | None = None
+
+
+class FramesReply(Described):
+    """Head of the reply to request ``frames``."""
+
+    schema_: str = Field(SCHEMA, alias="schema")
+    reply: Literal["frames"] = "frames"
+    id: str | int | None = None
+    epoch: str
+    frames: list[FinishedFrame]
+    position: int = Field(ge=0, description="Go on after this one.")
+    more: bool = Field(description="True where there are further ones.")
+    messages: list[dict[str, int]] = Field(default_factory=list, max_length=0)
 
 
 EVENTS: dict[str, type[Header]] = {

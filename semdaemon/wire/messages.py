@@ -65,7 +65,7 @@ class Message:
     blobs
         Name to encoded file, e.g. ``preview``.
     healed
-        True where it was lost on the way and fetched from the replay store.
+        True where it was fetched from the replay store: lost on the way, or sent before we came.
     """
 
     topic: str

@@ -51,11 +51,13 @@ class Outbox:
         # The same letters by how early they are shed, as long as they have content.
         self._full: dict[str, deque[Letter]] = {kind: deque() for kind in (*SHED_FIRST, "")}
         self._lock = threading.Lock()
+        self._handed: Counter[str] = Counter()
         self._shed: Counter[str] = Counter()
 
     def put(self, letter: Letter) -> None:
         """Append; sheds the oldest previews, then the oldest frames, until the bound holds again."""
         with self._lock:
+            self._handed[letter.event] += 1
             self._letters.append(letter)
             self._kind(letter).append(letter)
             self.waiting_bytes += letter.size_bytes
@@ -75,6 +77,12 @@ class Outbox:
 
     def __len__(self) -> int:
         return len(self._letters)
+
+    @property
+    def handed(self) -> dict[str, int]:
+        """How many letters of each event came in."""
+        with self._lock:
+            return dict(self._handed)
 
     @property
     def shed(self) -> dict[str, int]:

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from semdaemon.errors import SemdaemonError
 from semdaemon.settings import Publish
-from semdaemon.wire.control import Desk, answer, envelope
+from semdaemon.wire.control import Desk, Finished, answer, busy, envelope
 from semdaemon.wire.flight import Flight
 from semdaemon.wire.gate import Gate
 from semdaemon.wire.headers import EVENTS, SCHEMA
@@ -49,7 +49,9 @@ SUBSCRIBED_BYTES = 8 * 1024
 READY_TOPIC_BYTES = 128
 TURN_S = 0.005
 TURN_LETTERS = 64
-UNREAD_ANSWERS = 4
+UNREAD_ANSWERS = 64
+ANSWERS_BYTES = 64 * 2**20
+SMALL_ANSWER_BYTES = 256 * 1024
 BUSY = "Another program uses that address; is a daemon running already? 'semdaemon status' tells."
 
 
@@ -68,6 +70,8 @@ class Publisher:
     status
         Called in the publisher's thread for ``status`` messages and requests: must be quick.
         What it raises is logged and reported in its place.
+    finished
+        The journal, for request ``frames``; called in the publisher's thread too.
     """
 
     def __init__(
@@ -76,17 +80,20 @@ class Publisher:
         instrument: str = "sem",
         *,
         status: Callable[[], Mapping[str, Any]] | None = None,
+        finished: Finished | None = None,
     ) -> None:
         self.epoch = str(uuid.uuid4())
         self.instrument = instrument
         self.endpoint = ""
         self.control_endpoint = ""
         self._settings = settings
-        self._status = status or dict
+        self._status, self._finished_frames = status or dict, finished
         self._outbox = Outbox(settings.queue_bytes)
         self._flight = Flight(settings.queue_bytes)
+        self._answers = Flight(ANSWERS_BYTES)
         self._store = ReplayStore(settings.replay_bytes)
         self._sequences: dict[str, int] = {}
+        self._own: Counter[str] = Counter()
         self._sent: Counter[str] = Counter()
         self._withheld: Counter[str] = Counter()
         self._requests = 0
@@ -177,14 +184,16 @@ class Publisher:
 
     @property
     def counters(self) -> dict[str, Any]:
-        """What was sent, shed for want of room, withheld from a congested network, and what waits."""
+        """Messages handed over, sent, shed for want of room, withheld from a slow network; what waits."""
         return {
+            "handed": dict(self._own + Counter(self._outbox.handed)),
             "sent": dict(self._sent),
             "shed": self._outbox.shed,
             "withheld": dict(self._withheld),
             "waiting_messages": len(self._outbox),
             "waiting_bytes": self._outbox.waiting_bytes,
             "in_flight_bytes": self._flight.in_flight_bytes,
+            "unread_answer_bytes": self._answers.in_flight_bytes,
             "replay_bytes": self._store.total_bytes,
             "requests": self._requests,
             "errors": self._errors,
@@ -267,9 +276,11 @@ class Publisher:
     def _beat(self, now_s: float) -> None:
         if now_s >= self._next_beat:
             beat = {**self._pulse("heartbeat"), "wire": self.counters}
+            self._own["heartbeat"] += 1
             self._send(Letter("heartbeat", _checked("heartbeat", beat, ())))
             self._next_beat = now_s + self._settings.heartbeat_s
         if now_s >= self._next_status:
+            self._own["status"] += 1
             self._send(Letter("status", _checked("status", {"status": self._told()}, ())))
             self._next_status = now_s + STATUS_EVERY_S
 
@@ -281,7 +292,15 @@ class Publisher:
             "instrument": self.instrument,
             "interval_s": self._settings.heartbeat_s,
             "sequences": others,
+            "journal_position": self._journal_position(),
         }
+
+    def _journal_position(self) -> int | None:
+        try:
+            return None if self._finished_frames is None else self._finished_frames.position()
+        except Exception as error:  # noqa: BLE001 - another part's failure must not silence the wire
+            log.debug("The journal's position is not known: %s", error)
+            return None
 
     def _told(self) -> dict[str, Any]:
         try:
@@ -326,7 +345,9 @@ class Publisher:
     def _read_requests(self) -> None:
         if self._router is None:
             return
-        desk = Desk(self.instrument, self.epoch, self._sequences, self._store, self._told)
+        desk = Desk(
+            self.instrument, self.epoch, self._sequences, self._store, self._told, self._finished_frames
+        )
         # For a moment, not for as many as wait: whoever floods this socket delays no message by more.
         end = time.monotonic() + TURN_S
         while time.monotonic() < end:
@@ -335,10 +356,18 @@ class Publisher:
             except zmq.Again:
                 return
             self._requests += 1
+            parts = answer(request, desk)
+            size = sum(map(len, parts))
+            if size > SMALL_ANSWER_BYTES and not self._answers.has_room(size):
+                parts = busy(request)
             try:
-                self._router.send_multipart([*address, *answer(request, desk)], zmq.NOBLOCK, copy=False)
+                self._answers.send_whole(self._router, [*address, *parts], zmq.NOBLOCK)
             except zmq.ZMQError as error:  # the peer went, or does not read its answers
                 log.debug("An answer could not be sent: %s", error)
+
+    def _desk(self) -> Desk:
+        told, finished = self._told, self._finished_frames
+        return Desk(self.instrument, self.epoch, self._sequences, self._store, told, finished)
 
     def _ring(self) -> None:
         if self._thread is None:

@@ -7,19 +7,20 @@ import sys
 
 from pydantic.json_schema import models_json_schema
 
-from semdaemon.wire.headers import EVENTS, SCHEMA, Header, ReadyHeader
+from semdaemon.wire.headers import EVENTS, SCHEMA, Described, FramesReply, ReadyHeader
 
 
 def schema_text() -> str:
     """The document ``docs/wire-schema.json``; ``$defs`` holds one entry a header."""
-    models: list[type[Header]] = [*EVENTS.values(), ReadyHeader]
+    models: list[type[Described]] = [*EVENTS.values(), ReadyHeader, FramesReply]
     _, schema = models_json_schema(
         [(model, "validation") for model in models], ref_template="#/$defs/{model}"
     )
     document = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": SCHEMA,
-        "description": "Headers of semdaemon's messages. Readers ignore keys that they do not know.",
+        "description": "Headers of semdaemon's messages, and the reply to request frames. "
+        "Readers ignore keys that they do not know.",
         "oneOf": [{"$ref": f"#/$defs/{model.__name__}"} for model in models],
         "$defs": schema["$defs"],
     }

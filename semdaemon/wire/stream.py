@@ -50,8 +50,34 @@ class Missing:
     epoch: str
 
 
+@dataclass(frozen=True)
+class LastValue:
+    """What a late joiner has not seen: the newest message of a topic, up to ``newest``."""
+
+    topic: str
+    newest: int
+    epoch: str
+
+
+@dataclass(frozen=True)
+class Position:
+    """How far a subscriber has come; to be kept over its own restart and given to the next one.
+
+    Attributes
+    ----------
+    sequences
+        Topic to the sequence that it wants next, in this ``epoch``.
+    journal
+        Position in the daemon's journal, None where the daemon tells none.
+    """
+
+    epoch: str
+    sequences: Mapping[str, int]
+    journal: int | None = None
+
+
 Told = Message | Gap | NewEpoch
-Step = Message | NewEpoch | Missing
+Step = Message | NewEpoch | Missing | LastValue
 
 
 class Stream:
@@ -63,16 +89,37 @@ class Stream:
         Prefixes that were subscribed to.
     from_start
         Take everything since the publisher's start for wanted, not only what comes from now on.
+    last_value
+        Joining in the middle, ask for the newest message of each topic.
+    position
+        Go on where an earlier subscriber was: everything since is wanted.
     """
 
-    def __init__(self, topics: Iterable[str], *, from_start: bool = False) -> None:
+    def __init__(
+        self,
+        topics: Iterable[str],
+        *,
+        from_start: bool = False,
+        last_value: bool = False,
+        position: Position | None = None,
+    ) -> None:
         self.topics = tuple(topics)
         self.epoch = ""
         self.ready = False
         self.interval_s = 0.0
         self.instrument = ""
-        self._from_start = from_start
+        self.journal_position: int | None = None
+        self._from_start, self._last_value = from_start, last_value
         self._expected: dict[str, int] = {}
+        if position is not None:
+            self.epoch, self.journal_position = position.epoch, position.journal
+            self._expected.update(position.sequences)
+            self._from_start = True  # a topic that it did not name has begun since
+
+    @property
+    def position(self) -> Position:
+        """How far this subscription has come."""
+        return Position(self.epoch, dict(self._expected), self.journal_position)
 
     def wants(self, topic: str) -> bool:
         """True for topics under one of the prefixes."""
@@ -106,10 +153,19 @@ class Stream:
         self.instrument = str(message.header.get("instrument", ""))
         interval = message.header.get("interval_s")
         self.interval_s = float(interval) if isinstance(interval, int | float) else 1.0
+        if self.journal_position is None and type(stands := message.header.get("journal_position")) is int:
+            self.journal_position = stands
         if first_time and not self._from_start:
-            for topic, newest in sequences.items():
-                self._expected.setdefault(topic, newest + 1)
+            return self._join(sequences)
         return self._compare(sequences)
+
+    def _join(self, sequences: Mapping[str, int]) -> list[Step]:
+        steps: list[Step] = []
+        for topic, newest in sequences.items():
+            if topic not in self._expected and self._last_value and self.wants(topic):
+                steps.append(LastValue(topic, newest, self.epoch))
+            self._expected.setdefault(topic, newest + 1)
+        return steps + self._compare(sequences)
 
     def _in_order(self, message: Message) -> list[Step]:
         topic, sequence = message.topic, message.sequence

@@ -43,14 +43,17 @@ def reloaded(running: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def running(tmp_path: Path, daemon: Callable[..., Any]) -> Any:
-    folder = tmp_path / "acquired"
-    folder.mkdir()
+def folder(tmp_path: Path) -> Path:
+    made = tmp_path / "acquired"
+    made.mkdir()
+    return made
+
+
+def test_a_reload_during_a_burst_loses_no_frame_and_mixes_none(
+    folder: Path, daemon: Callable[..., Any], blurred: np.ndarray
+) -> None:
     # Everything is refocused, so that every frame passes both threads.
-    return daemon(folder, refocus={"everywhere": True})
-
-
-def test_a_reload_during_a_burst_loses_no_frame_and_mixes_none(running: Any, blurred: np.ndarray) -> None:
+    running = daemon(folder, refocus={"everywhere": True})
     fingerprints = {load_settings(running.config).fingerprint}
     for number in range(16):
         frame = np.roll(blurred, number, axis=0)  # other bytes each time
@@ -76,8 +79,9 @@ def test_a_reload_during_a_burst_loses_no_frame_and_mixes_none(running: Any, blu
 
 
 def test_what_is_wrong_with_a_file_keeps_the_old_settings_and_is_told(
-    running: Any, blurred: np.ndarray
+    folder: Path, daemon: Callable[..., Any], blurred: np.ndarray
 ) -> None:
+    running = daemon(folder, refocus={"enabled": False})
     before = running.status()["settings_fingerprint"]
 
     running.config.write_text(running.config.read_text() + "\n[focus]\ntile_pix = 64\n")
@@ -105,12 +109,8 @@ def test_what_is_wrong_with_a_file_keeps_the_old_settings_and_is_told(
     assert (told["applied"], told["restart_needed"]) == (["output.compression"], ["pushed.endpoint"])
     assert told["reload_error"] is None
 
-
-def test_new_patterns_take_files_that_were_left_alone_until_then(running: Any, blurred: np.ndarray) -> None:
-    (running.folder / "frame.sem").write_bytes(b"")
-    tifffile.imwrite(running.folder / "frame.sem", blurred, photometric="minisblack")
-    tifffile.imwrite(running.folder / "first.tif", np.flipud(blurred))
-    running.wait_for(lambda counts: counts["published"] == 1, 60)
+    # New patterns take files that were left alone until then.
+    tifffile.imwrite(running.folder / "frame.sem", np.flipud(blurred), photometric="minisblack")
     running.write_settings(folder={"patterns": ["*.tif", "*.sem"]})
     assert reloaded(running)["applied"] == ["folder.patterns"]
     running.wait_for(lambda counts: counts["published"] == 2, 30)

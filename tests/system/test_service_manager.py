@@ -255,7 +255,8 @@ def test_a_worker_that_hangs_is_given_up_when_the_drain_ends_and_its_frame_waits
     assert running.counts()["scored"] == 1
 
 
-def test_a_second_signal_stops_at_once(folder: Path, daemon: Callable[..., Any]) -> None:
+@pytest.mark.slow
+def test_a_second_signal_gives_a_hanging_worker_up_at_once(folder: Path, daemon: Callable[..., Any]) -> None:
     running = daemon(folder, refocus={"everywhere": True}, daemon={"drain_s": 100.0})
     tifffile.imwrite(folder / "a.tif", frame(768))
     busy_worker(running).send_signal(signal.SIGSTOP)

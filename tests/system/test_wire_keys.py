@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import os
 import shutil
 import subprocess
@@ -22,9 +23,12 @@ from semdaemon.settings import load_settings
 
 def _run(*arguments: object) -> subprocess.CompletedProcess[str]:
     """A command in this process, which is quicker; the daemon has one of its own."""
-    out, err = io.StringIO(), io.StringIO()
+    out, err, root = io.StringIO(), io.StringIO(), logging.getLogger()
+    handlers, level = root.handlers[:], root.level
     with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as ended:
         main([str(each) for each in arguments])
+    root.handlers[:] = handlers
+    root.setLevel(level)
     return subprocess.CompletedProcess(arguments, int(ended.value.code or 0), out.getvalue(), err.getvalue())
 
 

@@ -170,7 +170,8 @@ def test_while_the_journal_cannot_be_written_nothing_is_read_or_sent(
 
 def test_a_clock_that_is_set_moves_every_wait_with_it(pipeline: Pipeline, journal: Journal) -> None:
     wall, steady = Clock(), Clock()
-    pipeline._clock = ClockWatch(wall, steady)
+    wall.now = time.time()
+    pipeline._clock, journal._clock = ClockWatch(wall, steady), wall
     key = journal.rows()[0].key
     journal.hold(key, "truncated", time.time() + 1000.0)
     before = journal.row(key)

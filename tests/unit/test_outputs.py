@@ -263,8 +263,13 @@ def test_pauses_grow_and_end_with_the_fault() -> None:
             steady.now += 0.5
         pauses.append(steady.now - began)
     assert pauses == [1.0, 2.0, 4.0, 8.0, 8.0, 8.0]
+    assert not fault.stands("full")
+    steady.now += 7.5
+    assert not fault.stands("full")  # somebody else failed in the meantime
+    steady.now += 0.5
+    assert fault.due
     assert not fault.stands("read-only")  # the same outage, now for another reason
     assert fault.text == "read-only"
-    assert fault.over() == pytest.approx(31.0)
+    assert fault.over() == pytest.approx(39.0)
     assert fault.over() is None
     assert fault.due

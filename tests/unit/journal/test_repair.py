@@ -138,6 +138,19 @@ def test_an_emptied_journal_starts_anew_and_doubts_what_is_older(path: Path) -> 
         assert [row.redelivered for row in journal.find("new.tif")] == [False]
 
 
+def test_a_first_page_of_zeros_is_repaired_by_the_daemon_too(path: Path) -> None:
+    first_page_gone(path)
+    with open_own_journal(path) as journal:
+        assert sum(journal.counts().values()) == FRAMES
+
+
+def test_what_a_killed_repair_left_is_cleared_away(path: Path) -> None:
+    (path.parent / "repair-abc").mkdir()
+    (path.parent / "repair-abc" / "copy-journal.sqlite3").write_bytes(b"half")
+    with Journal(path):
+        assert not (path.parent / "repair-abc").exists()
+
+
 def test_a_journal_that_never_was_doubts_nothing(tmp_path: Path) -> None:
     with open_own_journal(find_journal(tmp_path)) as journal:
         journal.see([sight("old.tif")])

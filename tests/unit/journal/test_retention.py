@@ -93,9 +93,18 @@ def test_a_row_goes_only_with_its_file(journal: Journal, root: Path, clock: Cloc
     clock.now += 40 * DAY_S
     shutil.rmtree(root / "day")
     (root / "gone.tif").unlink()
+    newer = published(journal, root, "newer.tif")
     assert retention(journal, clock).sweep() == (3, 2)
-    assert [row.key for row in journal.rows()] == keys[:1]
-    assert journal.counts()["published"] == 1
+    assert [row.key for row in journal.rows()] == [newer, keys[0]]
+    assert journal.counts()["published"] == 2
+
+
+def test_the_newest_row_stays_until_there_is_a_newer_one(journal: Journal, root: Path, clock: Clock) -> None:
+    """Else a position in the journal could be given out twice, and a reader that goes by it miss a frame."""
+    published(journal, root, "gone.tif")
+    clock.now += 40 * DAY_S
+    (root / "gone.tif").unlink()
+    assert retention(journal, clock).sweep() == (1, 0)
 
 
 def test_a_file_that_is_gone_lately_keeps_its_row(journal: Journal, root: Path, clock: Clock) -> None:

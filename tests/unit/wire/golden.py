@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from semdaemon.wire.control import Desk, answer
 from semdaemon.wire.messages import encode, topic_of
+from semdaemon.wire.replay import ReplayStore
 
 FOLDER = Path(__file__).resolve().parents[2] / "data" / "wire"
 EPOCH = "6f9619ff-8b86-4d11-b42d-00c04fc964ff"
@@ -72,6 +74,40 @@ def _encoded() -> Any:
     yield _one("heartbeat", beat)
 
 
+def frames_reply() -> bytes:
+    """The reply to ``{"request": "frames", "after": 40, "id": 7}``."""
+    refocused = {
+        "position": 47, "at": "2026-03-01T18:00:04.120Z", "state": "published", "reason": "refocused",
+        "detail": "", "number": 12, "id": "00112233445566ff", "source": "folder",
+        "uri": "file:///data/run%201/lath_0001.tif", "page": 0, "shape": [2, 6], "type": "uint16",
+        "pixel_size_m": [5e-09, 5e-09], "output": "file:///out/run%201/lath_0001.refocused.tif",
+        "verdicts": {"sharp": 1, "blurred": 1, "beyond_repair": 0, "undecided": 1}, "median_sigma_px": 1.875,
+    }  # fmt: skip
+    broken = {
+        "position": 51, "at": "2026-03-01T18:00:06.000Z", "state": "failed", "reason": "truncated",
+        "detail": "lath_0002.tif ends early.", "number": 13, "id": "", "source": "folder",
+        "uri": "file:///data/lath_0002.tif", "page": 0, "shape": None, "type": "", "pixel_size_m": None,
+        "output": None, "verdicts": None, "median_sigma_px": None,
+    }  # fmt: skip
+    desk = Desk("sem", EPOCH, {}, ReplayStore(0), dict, _Told([refocused, broken]))
+    (part,) = answer(b'{"request": "frames", "after": 40, "id": 7}', desk)
+    return bytes(part)
+
+
+class _Told:
+    """A journal that says what it is given."""
+
+    def __init__(self, frames: list[dict[str, Any]]) -> None:
+        self._frames = frames
+
+    def position(self) -> int:
+        return 51
+
+    def page(self, after: object, since: object, limit: int) -> dict[str, Any]:
+        assert (after, since) == (40, None)
+        return {"frames": self._frames, "position": 51, "more": False}
+
+
 def _one(event: str, header: dict[str, Any], arrays: Any = (), blobs: Any = ()) -> tuple[str, Any]:
     first = {"event": event, "epoch": EPOCH, "sequence": 0, "published_at": "2026-03-01T18:00:01.250000Z"}
     return event, encode(topic_of("sem", event), {**first, **header}, arrays, blobs)
@@ -83,6 +119,9 @@ def write() -> None:
     for event, parts in messages().items():
         vector = {"parts_hex": [part.hex() for part in parts], "header": json.loads(parts[1])}
         (FOLDER / f"{event}.json").write_text(json.dumps(vector, indent=2) + "\n", encoding="utf-8")
+    reply = frames_reply()
+    vector = {"parts_hex": [reply.hex()], "header": json.loads(reply)}
+    (FOLDER / "reply_frames.json").write_text(json.dumps(vector, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

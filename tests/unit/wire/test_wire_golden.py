@@ -10,7 +10,7 @@ import golden
 import numpy as np
 import pytest
 
-from semdaemon.wire.headers import EVENTS, ReadyHeader
+from semdaemon.wire.headers import EVENTS, FinishedFrame, FramesReply, ReadyHeader
 from semdaemon.wire.messages import decode, encode
 from semdaemon.wire.schema import schema_text
 
@@ -39,6 +39,15 @@ def test_golden_bytes_are_decoded_and_encoded_back(event):
     assert [bytes(part) for part in encode(message.topic, bare, list(message.arrays.items()), blobs)] == parts
 
 
+def test_the_reply_about_finished_frames_is_the_golden_bytes_and_holds():
+    vector = _vector("reply_frames")
+    assert golden.frames_reply().hex() == vector["parts_hex"][0]
+    reply = FramesReply.model_validate(vector["header"])
+    assert [frame.state for frame in reply.frames] == ["published", "failed"]
+    plain = reply.model_dump(mode="json")
+    assert plain == vector["header"]
+
+
 def test_golden_arrays_hold_what_is_written_about_them():
     score = decode([bytes.fromhex(part) for part in _vector("score")["parts_hex"]])
     np.testing.assert_array_equal(score.arrays["sigma_px"], np.array([[0.5, 3.25, np.nan]], np.float32))
@@ -62,6 +71,6 @@ def test_the_bytes_in_the_documentation_are_current():
 
 def test_every_header_key_is_documented():
     page = (DOCS / "wire-format.md").read_text(encoding="utf-8")
-    for model in (*EVENTS.values(), ReadyHeader):
+    for model in (*EVENTS.values(), ReadyHeader, FramesReply, FinishedFrame):
         for name, field in model.model_fields.items():
             assert f"`{field.alias or name}`" in page, f"{model.__name__}.{name}"

@@ -27,7 +27,8 @@ def _run(*arguments: object) -> subprocess.CompletedProcess[str]:
     handlers, level = root.handlers[:], root.level
     with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as ended:
         main([str(each) for each in arguments])
-    root.handlers[:], root.level = handlers, level
+    root.handlers[:] = handlers
+    root.setLevel(level)
     return subprocess.CompletedProcess(arguments, int(ended.value.code or 0), out.getvalue(), err.getvalue())
 
 

@@ -83,7 +83,7 @@ def test_a_flood_of_requests_delays_no_message_and_keeps_to_its_memory(make_publ
 def test_who_asks_too_much_without_reading_is_told_to_read_and_others_are_answered(
     make_publisher, monkeypatch
 ):
-    monkeypatch.setattr("semdaemon.wire.publisher.ANSWERS_BYTES", 2 * 2**20)
+    monkeypatch.setattr("semdaemon.wire.reception.ANSWERS_BYTES", 2 * 2**20)
     publisher = make_publisher()
     picture = bytes(500_000)
     for _ in range(20):

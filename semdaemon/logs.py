@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import structlog
@@ -54,8 +55,11 @@ def configure_logging(level: str = "info") -> None:
 
 @dataclass
 class _Tally:
+    """No record is kept: its traceback would keep a whole frame in memory."""
+
     began_at: float
-    record: logging.LogRecord
+    logger: str
+    key: tuple[str, ...]
     count: int = 0
 
     @property
@@ -86,12 +90,13 @@ class Repeats(logging.Filter):
         """False for what is summed up later."""
         if record.levelno < logging.WARNING or getattr(record, "sums_up", False):
             return True
-        event, *about = _key(record)
-        if event == CANONICAL:
+        key = _key(record)
+        if key[0] == CANONICAL:
             return True
         with self._lock:
             ended = self._ended()
-            tally = self._tallies.setdefault((record.name, event, *about), _Tally(self._clock(), record))
+            fresh = _Tally(self._clock(), record.name, key)
+            tally = self._tallies.setdefault((record.name, *key), fresh)
             tally.count += 1
             told = tally.count <= _TOLD_FIRST
         for each in ended:
@@ -115,12 +120,17 @@ def _key(record: logging.LogRecord) -> tuple[str, ...]:
 
 
 def _summary(tally: _Tally) -> logging.LogRecord:
-    event, *about = _key(tally.record)
-    facts = {"of": event, "times": tally.left_out, "within_s": _WINDOW_S, "last": " ".join(about).strip()}
-    made = logging.LogRecord(tally.record.name, logging.WARNING, "", 0, f"repeated: {facts}", (), None)
-    if isinstance(tally.record.msg, dict):
-        made = logging.makeLogRecord({**tally.record.__dict__, "exc_info": None, "exc_text": None})
-        made.msg = {**tally.record.msg, "event": "repeated", **facts}
-        made.msg.pop("exc_info", None)
-    made.sums_up = True
-    return made
+    event, *about = tally.key
+    said = {
+        "event": "repeated",
+        "of": event,
+        "about": " ".join(about).strip(),
+        "times": tally.left_out,
+        "within_s": _WINDOW_S,
+        "level": "warning",
+        "logger": tally.logger,
+        "timestamp": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
+    }
+    # As structlog hands its own records to the formatter, so that this one is laid out the same way.
+    known = {"name": tally.logger, "levelno": logging.WARNING, "levelname": "WARNING", "msg": said}
+    return logging.makeLogRecord({**known, "_logger": None, "_name": "warning", "sums_up": True})

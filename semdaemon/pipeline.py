@@ -246,7 +246,7 @@ class Pipeline:
             watch.lost(row, error)
             return True
         except FrameError as error:
-            if error.code == "out_of_memory" and frame is not None:
+            if error.code == "out_of_memory":
                 self._original_stands(row, error, frame)
                 return True
             if not row.path.is_file() and not _root(row).is_dir():
@@ -316,7 +316,7 @@ class Pipeline:
         )
         self._original_stands(row, error, frame)
 
-    def _original_stands(self, row: Row, error: FrameError, frame: Frame) -> None:
+    def _original_stands(self, row: Row, error: FrameError, frame: Frame | None) -> None:
         """The score is out and nothing is refocused: the journey's end, with a fault that says why."""
         self.outbound.fault(row, error, frame=frame)
         self.metrics.faults.labels(error.code).inc()

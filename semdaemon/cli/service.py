@@ -68,7 +68,7 @@ def install(
 @command.command("uninstall")
 @_shared
 def uninstall(user: bool, instance: str | None, unit_dir: Path | None, dry_run: bool, force: bool) -> None:
-    """Stop and disable the service, and remove the unit file that install wrote, nothing else."""
+    """Disable it and remove what install wrote, nothing else."""
     _require_linux()
     _require_name(instance, None)
     wanted = Wanted(user=user, template=instance is not None)
@@ -78,13 +78,14 @@ def uninstall(user: bool, instance: str | None, unit_dir: Path | None, dry_run: 
     if dry_run:
         click.echo(f"{_unit_name(instance)} would be disabled; {path} {'kept' if others else 'removed'}.")
         return
+    installing.require_ours(path, force=force)
     runs = unit_dir is None and installing.systemd_runs(user=user)
     if runs:
         installing.systemctl(["disable", "--now", _unit_name(instance)], user=user)
     if others:
         click.echo(f"{path} is kept: {', '.join(others)} still use it.")
         return
-    gone = installing.remove_unit(path, force=force)
+    gone = installing.remove_unit(path)
     click.echo(f"{path} {'removed' if gone else 'was not there'}; settings, state and output stay.")
     if runs:
         installing.systemctl(["daemon-reload"], user=user)

@@ -1,15 +1,14 @@
 """Where a frame is out of focus, and by how much."""
 
 from semdaemon.focus.blur import Blur
+from semdaemon.focus.estimate import Estimate, Scorer
 from semdaemon.focus.map import (
     BEYOND_REPAIR,
     BLURRED,
     SHARP,
     UNDECIDED,
     VERDICTS,
-    Estimate,
     FocusMap,
-    Scorer,
     focus_map,
     load_scorer,
 )

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtr
 
 from semdaemon.focus.artefacts import examine
 from semdaemon.focus.blur import Blur, frame_blur
+from semdaemon.focus.estimate import Array, Estimate, Scorer, joined
+from semdaemon.focus.field import Smoothness, with_context
 from semdaemon.focus.stored import damaged, packed, unpacked
 from semdaemon.focus.survey import NOTHING, Survey, survey
 from semdaemon.focus.tiles import Grid, has_signal
-from semdaemon.frame import Area, Frame
+from semdaemon.frame import Area, Frame, Pixels
 from semdaemon.plugs import load_plug
 from semdaemon.settings import Focus
 
@@ -27,68 +28,6 @@ SCORER_GROUP = "semdaemon.scorers"
 _BATCH_TILES = 64
 _ARRAYS = {"sigma_px": "f", "sigma_relative_sd": "f", "score": "f", "verdict": "u"}
 """Arrays of a map and the kind of their numbers."""
-
-Array = npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """What a scorer says about n tiles.
-
-    Attributes
-    ----------
-    sigma_px
-        (n,) float32: equivalent Gaussian blur in pixels; NaN where the scorer cannot tell.
-    relative_sd
-        (n,) float32: standard deviation of ``ln sigma_px``; NaN where it cannot tell.
-    levels_px, cumulative
-        Optional, for a scorer that knows more than a bell curve: (k,) increasing blurs in pixels and
-        (n, k) float32, the probability that a tile's blur is below each.
-    """
-
-    sigma_px: Array
-    relative_sd: Array
-    levels_px: Array | None = None
-    cumulative: Array | None = None
-
-    def probability_below(self, sigma_px: float) -> Array:
-        """(n,) float32 in [0, 1]: probability that the blur is below ``sigma_px``."""
-        if self.levels_px is None or self.cumulative is None:
-            # A bell curve in ln sigma; its width is kept off zero so that certain scorers divide well.
-            width = np.maximum(self.relative_sd, 1e-6)
-            return np.asarray(ndtr((np.log(sigma_px) - np.log(self.sigma_px)) / width), np.float32)
-        levels = np.log(self.levels_px)
-        column = float(np.interp(np.log(sigma_px), levels, np.arange(levels.size)))
-        low = min(int(column), levels.size - 2)
-        share = np.float32(column - low)
-        below, above = self.cumulative[:, low], self.cumulative[:, low + 1]
-        return np.asarray((1 - share) * below + share * above, np.float32)
-
-
-class Scorer(Protocol):
-    """Estimates blur from tiles: the plug point ``semdaemon.scorers``.
-
-    The entry point is a callable that takes the settings section `Focus` and returns a scorer; it is
-    called once, and again when settings change.
-    `estimate` is then called from one thread, with at most 64 tiles a call, in any number of calls.
-    It may raise `semdaemon.errors.SemdaemonError`, which is recorded as the fault of that frame.
-    """
-
-    @property
-    def name(self) -> str:
-        """Name and version (or the sha256 of weights): recorded in provenance."""
-        ...
-
-    def estimate(self, tiles: Array) -> Estimate:
-        """Blur of each tile.
-
-        Parameters
-        ----------
-        tiles
-            (n, h, w) float32 in grey levels of the frame, the last axis being the fast-scan one.
-            ``h = w = tile_px`` unless the image area is smaller than a tile.
-        """
-        ...
 
 
 @dataclass(frozen=True)
@@ -204,24 +143,23 @@ def focus_map(frame: Frame, settings: Focus, scorer: Scorer) -> FocusMap:
         Whatever the scorer raises.
     """
     grid = Grid(frame.image_area, settings.tile_px)
-    image = frame.image
-    extremes = (image.min(), image.max())
-    tiles, known = grid.tiles(image), np.zeros(grid.rows * grid.cols, bool)
-    fitness = examine(image, tiles)
-    parts = []
-    for start in range(0, len(tiles), _BATCH_TILES):
-        batch = np.stack([tiles[i] for i in range(start, min(start + _BATCH_TILES, len(tiles)))])
-        known[start : start + len(batch)] = [has_signal(tile, extremes) for tile in batch]
-        parts.append(judge(scorer.estimate(batch.astype(np.float32)), settings))
-    sigma_px, relative_sd, score, verdict = (np.concatenate(column) for column in zip(*parts, strict=True))
+    shape = (grid.rows, grid.cols)
+    tiles = grid.tiles(frame.image)
+    fitness = examine(frame.image, tiles)
+    estimate, known = estimate_alone(frame.image, tiles, scorer)
     known &= ~fitness.unfit
+    smoothness: Smoothness | None = getattr(scorer, "smoothness", None)
+    if settings.context and smoothness:
+        judged = judge_in_context(estimate, known, shape, settings, smoothness)
+    else:
+        judged = judge(estimate, settings)
+    sigma_px, relative_sd, score, verdict = judged
     verdict[~known] = UNDECIDED
     relative_sd[~known] = np.nan
     blur = frame_blur(sigma_px, relative_sd, settings.max_relative_sd)
     surveyed = survey(grid, fitness.artefacts, sigma_px, relative_sd)
     undecided = verdict == UNDECIDED
     sigma_px[undecided] = score[undecided] = np.nan
-    shape = (grid.rows, grid.cols)
     return FocusMap(
         settings.tile_px,
         frame.image_area,
@@ -233,6 +171,20 @@ def focus_map(frame: Frame, settings: Focus, scorer: Scorer) -> FocusMap:
         blur,
         surveyed,
     )
+
+
+def estimate_alone(
+    image: Pixels, tiles: Sequence[Pixels], scorer: Scorer
+) -> tuple[Estimate, npt.NDArray[np.bool_]]:
+    """What a scorer says of each tile of an image area by itself, and which hold anything to judge."""
+    extremes = (image.min(), image.max())
+    known, parts = np.zeros(len(tiles), bool), []
+    for start in range(0, len(tiles), _BATCH_TILES):
+        batch = np.stack([tiles[i] for i in range(start, min(start + _BATCH_TILES, len(tiles)))])
+        known[start : start + len(batch)] = [has_signal(tile, extremes) for tile in batch]
+        parts.append(scorer.estimate(batch.astype(np.float32)))
+    estimate = joined(parts)
+    return estimate, known & np.isfinite(estimate.sigma_px)
 
 
 def judge(estimate: Estimate, settings: Focus) -> tuple[Array, Array, Array, npt.NDArray[np.uint8]]:
@@ -255,6 +207,25 @@ def judge(estimate: Estimate, settings: Focus) -> tuple[Array, Array, Array, npt
         sharp,
         verdict.astype(np.uint8),
     )
+
+
+def judge_in_context(
+    estimate: Estimate,
+    known: npt.NDArray[np.bool_],
+    shape: tuple[int, int],
+    settings: Focus,
+    smoothness: Smoothness,
+) -> tuple[Array, Array, Array, npt.NDArray[np.uint8]]:
+    """As `judge`, with the neighbours heard; undecided where they contradict what a tile says for sure.
+
+    A particle that stands out of the plane of focus is a step on every side: nobody there can vouch for it.
+    """
+    alone = judge(estimate, settings)[3]
+    sigma_px, relative_sd, score, verdict = judge(with_context(estimate, known, shape, smoothness), settings)
+    out_of_focus = [np.isin(codes, (BLURRED, BEYOND_REPAIR)) for codes in (alone, verdict)]
+    verdict[known & (alone == SHARP) & out_of_focus[1]] = UNDECIDED
+    verdict[known & out_of_focus[0] & (verdict == SHARP)] = UNDECIDED
+    return sigma_px, relative_sd, score, verdict
 
 
 def load_scorer(name: str, settings: Focus) -> Scorer:

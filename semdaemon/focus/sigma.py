@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from semdaemon.errors import WeightsError
-from semdaemon.focus.map import Array, Estimate
+from semdaemon.focus.estimate import Array, Estimate, from_shares
+from semdaemon.focus.field import Smoothness
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -51,6 +52,9 @@ class SigmaScorer:
         self.card = read_card(model)
         self._levels_px = np.array(self.card["levels_px"], np.float32)
         self._temperature = np.float32(self.card["temperature"])
+        self._prior = np.array(self.card["prior"], np.float32) if "prior" in self.card else None
+        context = self.card.get("context")  # a model just exported has none
+        self.smoothness = Smoothness(**context) if context else None
         self._session = _session(model, str(self.card["sha256"]), threads)
 
     @property
@@ -58,7 +62,7 @@ class SigmaScorer:
         return f"sigma {str(self.card['sha256'])[:16]}"
 
     def estimate(self, tiles: Array) -> Estimate:
-        """Blur of tiles (n, h, w) float32 in any grey levels; see `semdaemon.focus.map.Scorer`.
+        """Blur of tiles (n, h, w) float32 in any grey levels; see `semdaemon.focus.Scorer`.
 
         Tiles under 48 px cannot be judged (NaN); tiles over 192 px are judged by windows of 128 px
         whose log-probabilities are averaged.
@@ -66,7 +70,8 @@ class SigmaScorer:
         if min(tiles.shape[1:]) < _SMALLEST_PX:
             return _unknown(len(tiles))
         logits = np.concatenate([self._logits(part) for part in _parts(tiles)])
-        return _estimate(np.asarray(logits / self._temperature, np.float32), self._levels_px)
+        shares = np.exp(_log_softmax(logits / self._temperature))
+        return from_shares(shares, self._levels_px, prior=self._prior)
 
     def _logits(self, tiles: Array) -> Array:
         windows = _windows(tiles)
@@ -137,24 +142,6 @@ def _starts(length: int) -> tuple[list[int], int]:
 def _log_softmax(logits: npt.NDArray[Any]) -> Array:
     shifted = logits - logits.max(axis=1, keepdims=True)
     return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)), np.float32)
-
-
-def _estimate(logits: Array, levels_px: Array) -> Estimate:
-    """Median, spread and cumulative distribution from the logits (n, k) of bins between k + 1 levels."""
-    share = np.exp(_log_softmax(logits))
-    edges = np.log(levels_px)
-    middles = (edges[1:] + edges[:-1]) / 2
-    mean = share @ middles
-    variance = share @ (middles * middles) - mean * mean
-    cumulative = np.concatenate([np.zeros((len(share), 1), np.float32), np.cumsum(share, axis=1)], axis=1)
-    cumulative /= cumulative[:, -1:]
-    median = np.array([np.interp(0.5, row, edges) for row in cumulative])
-    return Estimate(
-        np.exp(median).astype(np.float32),
-        np.sqrt(np.maximum(variance, 1e-8)).astype(np.float32),
-        levels_px,
-        cumulative.astype(np.float32),
-    )
 
 
 def _unknown(count: int) -> Estimate:

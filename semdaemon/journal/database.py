@@ -23,6 +23,7 @@ from semdaemon.standing import StandingFault
 
 Role = Literal["owner", "guest", "reader"]
 BUSY_TIMEOUT_S = 10.0
+_LARGEST_VALUE_BYTES = 2**26
 _OF_THE_DISK = (
     "SQLITE_FULL",
     "SQLITE_IOERR",
@@ -211,6 +212,8 @@ def connect(database: str, *, uri: bool) -> sqlite3.Connection:
     )
     connection.row_factory = sqlite3.Row
     connection.text_factory = text_of
+    # A damaged file may claim a value of a gigabyte; the largest that is written is a focus map.
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LARGEST_VALUE_BYTES)
     return connection
 
 
@@ -254,3 +257,11 @@ def _explained(path: Path) -> Iterator[None]:
         ) from error
     except sqlite3.DatabaseError as error:
         raise damaged(path, str(error)) from error
+    except UnicodeDecodeError as error:
+        # SQLite quotes the damaged place in its own error, and Python cannot make a text of that.
+        raise damaged(path, "its schema is no text") from error
+    except MemoryError:
+        # Said of some damaged schemas too, without that any memory was asked for.
+        raise damaged(
+            path, "SQLite says that it is out of memory, which a damaged schema makes it say"
+        ) from None

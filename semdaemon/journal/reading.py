@@ -51,9 +51,9 @@ class JournalReader:
         """The frame with this number, focus map included; raises ``no_such_frame``."""
         with self._database.read() as connection:
             found = connection.execute(f"{_WITH_MAP} WHERE key = ?", (key,)).fetchone()
-        if found is None:
-            raise no_such_frame(str(key))
-        return row_from(found)
+            if found is None:
+                raise no_such_frame(str(key))
+            return row_from(found)
 
     def rows(
         self,
@@ -176,12 +176,12 @@ class JournalReader:
         )
         with self._database.read() as connection:
             found = connection.execute(query, (content_sha256, fingerprint, page, key or 0)).fetchone()
-        return None if found is None else row_from(found)
+            return None if found is None else row_from(found)
 
     def _first(self, query: str, values: tuple[object, ...] = ()) -> Row | None:
         with self._database.read() as connection:
             found = connection.execute(query, values).fetchone()
-        return None if found is None else row_from(found)
+            return None if found is None else row_from(found)
 
 
 def no_such_frame(text: str) -> SemdaemonError:

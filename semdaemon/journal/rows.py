@@ -115,7 +115,14 @@ class Event:
 
 
 def row_from(found: sqlite3.Row | Mapping[str, Any]) -> Row:
-    """A database row as a `Row`."""
+    """A database row as a `Row`; raises `sqlite3.DatabaseError` where it holds what no journal writes."""
+    try:
+        return _row_from(found)
+    except (TypeError, ValueError, KeyError) as error:
+        raise sqlite3.DatabaseError(f"a row holds what was never written: {error}") from error
+
+
+def _row_from(found: sqlite3.Row | Mapping[str, Any]) -> Row:
     values = {name: found[name] for name in found.keys()}  # noqa: SIM118 (sqlite3.Row iterates values)
     height, width = values.pop("height"), values.pop("width")
     size_y_m, size_x_m = values.pop("pixel_size_y_m"), values.pop("pixel_size_x_m")

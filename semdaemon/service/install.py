@@ -48,12 +48,22 @@ def write_unit(path: Path, text: str, *, force: bool) -> bool:
     return True
 
 
-def remove_unit(path: Path, *, force: bool) -> bool:
-    """Remove a unit that `write_unit` wrote; False where none is there. Drop-ins stay."""
+def require_ours(path: Path, *, force: bool) -> None:
+    """Refuse to touch a unit that another hand was at.
+
+    Raises
+    ------
+    SemdaemonError
+        ``unit_changed``.
+    """
+    if path.exists() and not force and not _is_ours(_read(path)):
+        raise _changed(path, "removed")
+
+
+def remove_unit(path: Path) -> bool:
+    """Remove a unit; False where none is there. Drop-ins stay."""
     if not path.exists():
         return False
-    if not _is_ours(_read(path)) and not force:
-        raise _changed(path, "removed")
     try:
         path.unlink()
     except OSError as error:

@@ -24,6 +24,9 @@ class Focus(Section):
     max_relative_sd: float = Field(
         0.6, gt=0, description="A blur known no better than this (sd of its logarithm) is undecided."
     )
+    context: bool = Field(
+        True, description="Judge a tile in the light of its neighbours; false: each by itself."
+    )
     threads: int = Field(1, ge=1, le=64)
 
     @model_validator(mode="after")

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from semdaemon.refocus.probe import ProbeResult
-from semdaemon.worker.blame import DEATHS
+from semdaemon.worker.blame import LOSSES
 
 LONGEST_PAUSE_S = 60.0
 
@@ -22,6 +22,7 @@ class Job:
 
     frame_id: str
     began_at: float
+    heard_at: float
     tiles_done: int = 0
     tiles_total: int = 0
 
@@ -31,6 +32,7 @@ class Job:
             "tiles_done": self.tiles_done,
             "tiles_total": self.tiles_total,
             "running_s": round(now - self.began_at, 1),
+            "quiet_s": round(now - self.heard_at, 1),
         }
 
 
@@ -48,6 +50,7 @@ class Health:
     phase: Phase = "stopped"
     degraded: bool = False
     restarts: int = 0
+    signs: int = 0
     failures_in_a_row: int = 0
     retry_at: float = 0.0
     last_fault: str | None = None
@@ -98,6 +101,21 @@ class Health:
         self.restarts += 1
         self.phase = "stopped"
 
+    def begin(self, frame_id: str) -> None:
+        """A frame is given to the process."""
+        now = self.clock()
+        self.phase, self.job = "busy", Job(frame_id, now, now)
+
+    def hear(self, tiles_done: int | None = None, tiles_total: int | None = None) -> None:
+        """A sign of life from the process, with how far it is where it says so."""
+        job = self.job
+        if job is None:
+            return
+        self.signs += 1
+        job.heard_at = self.clock()
+        if tiles_done is not None and tiles_total is not None:
+            job.tiles_done, job.tiles_total = tiles_done, tiles_total
+
     def probed(self, result: ProbeResult) -> None:
         """Note how a probe ended."""
         self.probe, self.probed_at = result, datetime.now(UTC)
@@ -110,7 +128,7 @@ class Health:
         nothing waits, ends ``degraded``.
         """
         self.phase = "ready"
-        if self.last_code not in DEATHS:
+        if self.last_code not in LOSSES:
             self.recovered()
 
     def recovered(self) -> None:

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
 
 from . import results
 from .fuzzing import fuzz
+from .measured import MEASURED, lacks, measure
 from .results import Run
 from .scenario import Plan, Scenario, play
 from .scenarios import SCENARIOS
 
-NAMES = [*SCENARIOS, "fuzz"]
+NAMES = [*SCENARIOS, "fuzz", *MEASURED]
 
 
 def main(given: list[str] | None = None) -> int:
@@ -24,22 +26,28 @@ def main(given: list[str] | None = None) -> int:
     arguments = _arguments(given)
     plan, good = Plan(arguments.minutes, arguments.scale), True
     for name in arguments.scenario or NAMES:
-        if name != "fuzz" and (why := SCENARIOS[name].lacks()):
+        if why := _lacks(name):
             print(f"{name}: skipped, {why}", flush=True)
             continue
-        command = (
-            f"python -m tests.torture --scenario {name} --minutes {plan.minutes:g} --scale {plan.scale:g}"
-        )
-        command += f" --seed {arguments.seed}"
-        run = (
-            fuzz(plan, arguments.seed, command)
-            if name == "fuzz"
-            else _played(SCENARIOS[name], plan, arguments.seed, command)
-        )
+        run = _run(name, plan, arguments.seed)
         results.append(arguments.json, run)
         _print(run)
         good = good and not run.problems
     return 0 if good else 1
+
+
+def _lacks(name: str) -> str:
+    if name in MEASURED:
+        return lacks(MEASURED[name])
+    return SCENARIOS[name].lacks() if name in SCENARIOS else ""
+
+
+def _run(name: str, plan: Plan, seed: int) -> Run:
+    command = f"python -m tests.torture --scenario {name} --minutes {plan.minutes:g} --scale {plan.scale:g}"
+    if name in MEASURED:
+        return measure(MEASURED[name])
+    play_it = fuzz if name == "fuzz" else partial(_played, SCENARIOS[name])
+    return play_it(plan, seed, f"{command} --seed {seed}")
 
 
 def _arguments(given: list[str] | None) -> argparse.Namespace:
@@ -83,6 +91,7 @@ def _print(run: Run) -> None:
     print(f"{run.scenario}: {run.seconds:.0f} s, lost {run.lost}, {'; '.join(run.problems) or 'no problem'}")
     for what, number in {**run.provoked, **run.figures}.items():
         print(f"    {what}: {number:g}")
+    print("".join(f"    {line}\n" for line in run.told), end="")
     sys.stdout.flush()
 
 

@@ -139,10 +139,9 @@ class Lab:
         if not self.running:
             raise AssertionError(f"the daemon ended at once:\n{self._said(offset)[-3000:]}")
 
-    @property
-    def ready(self) -> bool:
-        """Whether the daemon that was started last said that it takes frames in."""
-        return '"daemon ready"' in self._said(self._started_at)
+    def said_since_start(self, event: str) -> bool:
+        """Whether the daemon that was started last has logged this event."""
+        return f'"event": "{event}"' in self._said(self._started_at)
 
     @property
     def addresses(self) -> dict[str, str]:
@@ -302,7 +301,11 @@ class Lab:
         return len(aside)
 
     def _said(self, offset: int) -> str:
-        return self.log.read_bytes()[offset:].decode(errors="replace") if self.log.exists() else ""
+        if not self.log.exists():
+            return ""
+        with self.log.open("rb") as file:
+            file.seek(offset)
+            return file.read().decode(errors="replace")
 
     def log_counts(self) -> Counter[str]:
         """What the daemon's log tells that nobody should ever read."""

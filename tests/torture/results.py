@@ -31,6 +31,8 @@ class Run:
         What was not as it must be, in words; empty is good.
     conditions
         Machine, versions, load.
+    told
+        Lines that a measurement printed.
     """
 
     scenario: str
@@ -47,6 +49,7 @@ class Run:
     commit: str = ""
     began_at: str = ""
     conditions: dict[str, str] = field(default_factory=dict)
+    told: list[str] = field(default_factory=list)
 
 
 def commit() -> str:

@@ -62,8 +62,12 @@ def _figures(by_name: dict[str, list[Run]]) -> Iterable[str]:
             yield "|---|---|"
             yield from (f"| {what} | {number:,} |" for what, number in often.items())
             yield ""
+        for run in some:
+            yield from (f"> {line}  " for line in run.get("told", ()))
         told = {k: v for k, v in figures.items() if k in _SHOWN or not _counted(k)}
-        yield ". ".join(f"{_sentence(what)}: {_number(value)}" for what, value in told.items()) + "."
+        if told:
+            yield ". ".join(f"{_sentence(what)}: {_number(value)}" for what, value in told.items()) + "."
+        yield ""
         yield f"Not shown: {some[-1]['not_shown']}"
         yield ""
 

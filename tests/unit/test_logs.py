@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -58,3 +61,20 @@ def test_ever_new_faults_take_no_memory_without_bound(repeats: Repeats) -> None:
     for number in range(5000):
         repeats.filter(record(event="odd", error=str(number)))
     assert len(repeats._tallies) <= 256
+
+
+def test_the_sum_is_a_line_like_all_others() -> None:
+    code = (
+        "import structlog, semdaemon.logs as logs\n"
+        "logs._WINDOW_S = 0.0\n"
+        "logs._TOLD_FIRST = 0\n"
+        "logs.configure_logging()\n"
+        "for _ in range(2): structlog.get_logger('semdaemon').error('step failed', code='x')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    assert [line["event"] for line in lines] == ["repeated"]
+    assert {"of", "times", "level", "logger", "timestamp"} <= lines[0].keys()
+    assert (lines[0]["of"], lines[0]["times"], lines[0]["logger"]) == ("step failed", 1, "semdaemon")

@@ -84,8 +84,8 @@ def areas(tiles: Tiles, blur: Figures) -> dict[str, float | int | None]:
     ``blur`` (n,) rises with blur.
     """
     row: dict[str, float | int | None] = {}
-    low, high = min(tiles.dose), max(tiles.dose)
-    for radius_px in sorted(set(tiles.radius_px) - {0.0}):
+    low, high = DOSES
+    for radius_px in RADII_PX[1:]:
         sharp, blurred = blur[tiles.where(radius_px=0)], blur[tiles.where(radius_px=radius_px)]
         row[f"auc_r{radius_px:g}"] = area_under_curve(sharp, blurred)
         for here, there in ((low, high), (high, low)):

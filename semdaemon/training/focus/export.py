@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import warnings
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,8 @@ import torch
 from semdaemon.training import checkpoint, degrade
 from semdaemon.training.corpus import load_corpus
 from semdaemon.training.focus import evaluation
+from semdaemon.training.focus.card import sources, write_card
+from semdaemon.training.focus.context import prior_of_recipe
 from semdaemon.training.focus.network import (
     SIGMA_IN_FOCUS_PX,
     TILE_PX,
@@ -53,6 +54,7 @@ def export(run: Path, data: Path, model: Path) -> dict[str, Any]:
         "sigma_in_focus_px": SIGMA_IN_FOCUS_PX,
         "label": "sqrt(sigma_in_focus_px^2 + (R/2)^2) for a disc of radius R pixels",
         "levels_px": [round(float(edge), 6) for edge in bin_edges_px()],
+        "prior": prior_of_recipe(header["recipe"]),
         "temperature": round(fit_temperature(network, corpus.validation), 3),
         "training": {
             "command": "python -m semdaemon.training.focus train --data TRAIN --out RUN",
@@ -71,11 +73,6 @@ def export(run: Path, data: Path, model: Path) -> dict[str, Any]:
     model.write_bytes(content)
     write_card(model, card)
     return card
-
-
-def write_card(model: Path, card: dict[str, Any]) -> None:
-    text = json.dumps(card, indent=1, ensure_ascii=False)
-    model.with_suffix(".json").write_text(text + "\n", encoding="utf-8")
 
 
 def as_onnx(network: SigmaNetwork) -> bytes:
@@ -111,19 +108,3 @@ def fit_temperature(network: SigmaNetwork, frames: Any, *, seed: int = 2) -> flo
 
     candidates = np.geomspace(0.5, 4.0, 85)
     return float(min(candidates, key=loss))
-
-
-def sources(data: Path) -> list[dict[str, Any]]:
-    """Frames by source and licence, from the folder's ``index.csv`` (empty without one)."""
-    import csv
-
-    index = next((p for p in (data / "index.csv", data.parent / "index.csv") if p.exists()), None)
-    if index is None:
-        return []
-    counts: dict[tuple[str, str], int] = {}
-    with index.open(newline="", encoding="utf-8") as text:
-        for row in csv.DictReader(text):
-            if row.get("part") == data.name:
-                key = (row["source"], row["licence"])
-                counts[key] = counts.get(key, 0) + 1
-    return [{"source": s, "licence": lic, "frames": n} for (s, lic), n in sorted(counts.items())]

@@ -10,15 +10,16 @@ import numpy as np
 import numpy.typing as npt
 
 from semdaemon.focus import measures
-from semdaemon.focus.map import Estimate, judge
+from semdaemon.focus.estimate import Estimate
+from semdaemon.focus.map import judge
 from semdaemon.focus.sigma import SigmaScorer, read_card
 from semdaemon.focus.tiles import has_signal
 from semdaemon.settings import Focus
 from semdaemon.training import degrade
 from semdaemon.training.corpus import CorpusFrame, Image, load_corpus, read_grey
 from semdaemon.training.focus import evaluation
+from semdaemon.training.focus.card import sources, write_card
 from semdaemon.training.focus.evaluation import Figures, Tiles
-from semdaemon.training.focus.export import sources, write_card
 from semdaemon.training.focus.network import SIGMA_IN_FOCUS_PX
 
 ERROR_RADII_PX = (0.0, 1.0, 2.0, 3.0, 5.0, 8.0, 13.0, 20.0)

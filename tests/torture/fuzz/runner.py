@@ -243,7 +243,7 @@ def _short_of_memory(error: BaseException) -> MemoryError | None:
     while seen is not None:
         if isinstance(seen, MemoryError):
             return seen
-        seen = seen.__cause__ or seen.__context__
+        seen = seen.__cause__ or (None if seen.__suppress_context__ else seen.__context__)
     return None
 
 

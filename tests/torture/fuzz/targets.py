@@ -21,9 +21,11 @@ from semdaemon.formats.sidecar import is_sidecar
 from semdaemon.formats.stack import StackFile
 from semdaemon.formats.stackframe import read_stack_frame
 from semdaemon.formats.vendors import Evidence
+from semdaemon.journal import Journal
 from semdaemon.refocus.weights import load_card, read_tensors
 from semdaemon.settings import Limits
 from semdaemon.settings.load import load_settings
+from semdaemon.sources import Sighting
 from semdaemon.sources.micromanager.tags import frame_from
 from semdaemon.sources.ndtiff.follower import Follower
 from semdaemon.sources.ndtiff.places import Places
@@ -156,7 +158,11 @@ def _stack(path: Path) -> str:
 
 def _parsers(folder: Path) -> list[Target]:
     blob = seeds.focus().to_bytes()
+    journal = folder / "journal.sqlite3"
     return [
+        Target(
+            "journal file", "parser", 2, [_journal_file(folder)], mutate.damaged, _on_file(journal, _journal)
+        ),
         Target("vendor texts", "parser", 14, list(seeds.TEXTS), mutate.text, _texts),
         Target("Micro-Manager tags", "parser", 8, [seeds.MICROMANAGER], mutate.json_text, _tags),
         Target("focus map blob", "parser", 5, [blob], mutate.npz, _focus),
@@ -167,6 +173,28 @@ def _parsers(folder: Path) -> list[Target]:
 
 
 _TAGS = (270, 34118, 34680, 34682, 34683, 50431, 51123, 65009)
+
+
+def _journal_file(folder: Path) -> bytes:
+    """A small journal with frames in several states."""
+    path = folder / "seed.sqlite3"
+    with Journal(path) as journal:
+        names = [Path(f"/data/{number}.tif") for number in range(6)]
+        journal.see([Sighting("folder", name.as_uri(), name, Path(name.name), 9, 9) for name in names])
+        for row in journal.rows()[:3]:
+            journal.finish(row.key, "failed", "truncated", "it ends early", "copy it again")
+    data = path.read_bytes()
+    for left in folder.glob("seed.sqlite3*"):
+        left.unlink()
+    return data
+
+
+def _journal(path: Path) -> str:
+    with Journal(path, read_only=True) as journal:
+        journal.counts(), journal.oldest_waiting_s()
+        for row in journal.rows():
+            journal.history(row.key)
+    return "read"
 
 
 def _texts(data: bytes) -> str:

@@ -14,8 +14,10 @@ from ..scenario import Plan, Scenario
 
 KILLS = 1000
 _DAEMON_SHARE = 0.4
-_BACKLOG = 60
+_BACKLOG = 40
 _DRAIN_SHARE = 0.15
+_EARLY_SHARE = 0.45
+_LONGEST_WAIT_S = 30.0
 
 
 def act(lab: Lab, plan: Plan) -> None:
@@ -27,23 +29,30 @@ def act(lab: Lab, plan: Plan) -> None:
         while lab.did["kill -9 of the daemon"] + lab.did["kill -9 of the worker"] < kills:
             if not lab.running:
                 lab.start(wait=False)
-            time.sleep(_pause_s(rng) * lab.pace)
+            _wait(lab, rng)
             (_kill_daemon if rng.random() < _DAEMON_SHARE else _kill_worker)(lab, rng)
     finally:
         ending.set()
         writer.join()
 
 
-def _pause_s(rng: Random) -> float:
-    """Mostly long enough that some work is done, often not."""
-    return rng.uniform(0.0, 0.8) if rng.random() < 0.4 else rng.uniform(0.8, 4.0)
+def _wait(lab: Lab, rng: Random) -> None:
+    """Until a moment that is random in the daemon's start, or in the midst of refocusing."""
+    if rng.random() < _EARLY_SHARE:
+        time.sleep(rng.uniform(0.0, 0.8) * lab.pace)
+        return
+    deadline = time.monotonic() + _LONGEST_WAIT_S * lab.pace
+    while lab.running and not lab.said_since_start("worker ready") and time.monotonic() < deadline:
+        time.sleep(0.02)
+    time.sleep(rng.uniform(0.0, 1.5) * lab.pace)
 
 
 def _write(lab: Lab, ending: threading.Event) -> None:
     while not ending.is_set():
         if lab.waiting() < _BACKLOG:
-            lab.write_many(5)
-        ending.wait(0.3)
+            lab.write("sharp")
+            lab.write("blurred")
+        ending.wait(0.4)
 
 
 def _kill_daemon(lab: Lab, rng: Random) -> None:
@@ -55,7 +64,8 @@ def _kill_daemon(lab: Lab, rng: Random) -> None:
         time.sleep(rng.uniform(0.0, 0.5))
         lab.did["of these while it was stopping"] += lab.running
     lab.did["kill -9 of the daemon"] += lab.running
-    lab.did["of these before it was ready"] += lab.running and not lab.ready
+    lab.did["of these before it was ready"] += lab.running and not lab.said_since_start("daemon ready")
+    lab.did["of these with a worker that refocuses"] += lab.running and lab.said_since_start("worker ready")
     lab.kill()
 
 

@@ -1,0 +1,27 @@
+"""The card beside an estimator's file: what it is, where it comes from, what it can do."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+
+def write_card(model: Path, card: dict[str, Any]) -> None:
+    text = json.dumps(card, indent=1, ensure_ascii=False)
+    model.with_suffix(".json").write_text(text + "\n", encoding="utf-8")
+
+
+def sources(data: Path) -> list[dict[str, Any]]:
+    """Frames by source and licence, from the folder's ``index.csv`` (empty without one)."""
+    index = next((p for p in (data / "index.csv", data.parent / "index.csv") if p.exists()), None)
+    if index is None:
+        return []
+    counts: dict[tuple[str, str], int] = {}
+    with index.open(newline="", encoding="utf-8") as text:
+        for row in csv.DictReader(text):
+            if row.get("part") == data.name:
+                key = (row["source"], row["licence"])
+                counts[key] = counts.get(key, 0) + 1
+    return [{"source": s, "licence": lic, "frames": n} for (s, lic), n in sorted(counts.items())]

@@ -1,0 +1,253 @@
+"""How far neighbours are to be believed: fitted on frames whose focus varies the way it does on a stage.
+
+Tilt, curvature and steps in height; the frames are of specimens that the estimator did not learn from, for
+on those it errs less and less alike from tile to tile.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from semdaemon.focus.estimate import Estimate, Scorer, shares_of
+from semdaemon.focus.field import Smoothness, with_context
+from semdaemon.focus.map import estimate_alone
+from semdaemon.focus.sigma import SigmaScorer, read_card
+from semdaemon.focus.tiles import Grid
+from semdaemon.frame import Area
+from semdaemon.training import degrade
+from semdaemon.training.corpus import CorpusFrame, Image, load_corpus
+from semdaemon.training.focus.card import write_card
+from semdaemon.training.focus.network import BINS, SIGMA_IN_FOCUS_PX, TILE_PX, soft_labels
+
+FORMS = ("even", "even", "tilted", "curved", "stepped", "island")
+_SHARP_SHARE = 0.3
+_RADIUS_PX = (0.8, 20.0)
+_DOSES = (5.0, 1000.0)
+_PER_FRAME = 12
+_WANTED_COVERAGE = 0.95
+"""A little over what is stated: on other materials it is a little less."""
+_SIGMA_TIMES_CUTOFF = 0.19
+"""Blur in pixels times the frequency where signal meets noise: measured over the training frames."""
+
+_MIXED = 1.5
+"""A tile whose blurs differ by more than this factor has no blur of its own."""
+
+_CANDIDATES: dict[str, tuple[float, ...]] = {
+    "doubt": (0.001, 0.003, 0.01, 0.03, 0.06, 0.1, 0.2),
+    "own": (0.5, 0.6, 0.7, 0.8, 0.9, 1.0),
+    "trust": (0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0),
+    "change": (0.02, 0.04, 0.06, 0.09, 0.13, 0.2, 0.3),
+    "step_share": (0.001, 0.003, 0.01, 0.02, 0.04, 0.08, 0.15, 0.25),
+    "reweighting": (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0),
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A degraded frame, judged tile by tile.
+
+    Attributes
+    ----------
+    form
+        One of `FORMS`.
+    estimate, known, shape
+        What the scorer says of each tile by itself; which have signal; rows and columns.
+    truth_px
+        (n,) blur of each tile in pixels, NaN where it holds several.
+    dose
+        Electrons per pixel.
+    """
+
+    form: str
+    estimate: Estimate
+    known: npt.NDArray[np.bool_]
+    shape: tuple[int, int]
+    truth_px: npt.NDArray[np.float64]
+    dose: float
+
+
+def fit(cases: Sequence[Case], start: Smoothness | None = None) -> Smoothness:
+    """The smoothness under which the truth is likeliest: one parameter after the other, twice over."""
+    best = start or Smoothness()
+    lowest = surprise(cases, best)
+    for _ in range(2):
+        for name, values in _CANDIDATES.items():
+            for value in values:
+                tried = replace(best, **{name: value})  # type: ignore[arg-type]
+                if (found := surprise(cases, tried)) < lowest:
+                    best, lowest = tried, found
+    return best
+
+
+def sharpened(cases: Sequence[Case], smoothness: Smoothness) -> Smoothness:
+    """The same, its stated 90 % intervals narrowed or widened until they hold the truth as wanted."""
+    tried = [replace(smoothness, sharpness=float(power)) for power in np.linspace(0.7, 2.2, 16)]
+    return min(tried, key=lambda one: abs(coverage(cases, one) - _WANTED_COVERAGE))
+
+
+def coverage(cases: Sequence[Case], smoothness: Smoothness | None) -> float:
+    """Share of tiles whose true blur lies in the stated 90 % interval."""
+    inside = []
+    for case in cases:
+        estimate = case.estimate
+        if smoothness:
+            estimate = with_context(estimate, case.known, case.shape, smoothness)
+        chosen = case.known & np.isfinite(case.truth_px)
+        levels_px, shares = shares_of(estimate)
+        inside.append(within_90(np.cumsum(shares[chosen], axis=1), levels_px, case.truth_px[chosen]))
+    return float(np.mean(np.concatenate(inside)))
+
+
+def within_90(
+    cumulative: npt.NDArray[np.floating],
+    levels_px: npt.NDArray[np.floating],
+    truth_px: npt.NDArray[np.floating],
+) -> npt.NDArray[np.bool_]:
+    """(n,) whether each true blur lies between the 5 % and the 95 % point of its (n, k - 1) distribution."""
+    edges = np.log(levels_px)
+    ends = [np.interp((0.05, 0.95), np.concatenate([[0.0], row]), edges) for row in cumulative]
+    low, high = np.array(ends).reshape(-1, 2).T
+    return np.asarray((low <= np.log(truth_px)) & (np.log(truth_px) <= high))
+
+
+def surprise(cases: Sequence[Case], smoothness: Smoothness | None) -> float:
+    """Mean cross-entropy in nats of the tiles' true blur; without smoothness, of tiles alone."""
+    total, count = 0.0, 0
+    for case in cases:
+        estimate = case.estimate
+        if smoothness:
+            estimate = with_context(estimate, case.known, case.shape, smoothness)
+        chosen = case.known & np.isfinite(case.truth_px)
+        labels = soft_labels(torch.tensor(case.truth_px[chosen], dtype=torch.float32)).numpy()
+        shares = np.maximum(shares_of(estimate)[1][chosen], 1e-9)
+        total -= float((labels * np.log(shares)).sum())
+        count += int(chosen.sum())
+    return total / max(count, 1)
+
+
+def draw_cases(
+    frames: Sequence[CorpusFrame], scorer: Scorer, *, per_frame: int = 6, seed: int = 0
+) -> list[Case]:
+    """Each frame ``per_frame`` times, every form of focus in turn."""
+    rng = np.random.default_rng(seed)
+    return [
+        draw_case(frame, FORMS[i % len(FORMS)], scorer, rng) for frame in frames for i in range(per_frame)
+    ]
+
+
+def draw_case(frame: CorpusFrame, form: str, scorer: Scorer, rng: np.random.Generator) -> Case:
+    """One frame with a random focus of a form, a random dose, 8 bits."""
+    seen, radius_px = defocused(frame.pixels, form, rng)
+    dose = float(np.exp(rng.uniform(*np.log(_DOSES))))
+    image = degrade.quantise(degrade.expose(seen, dose, rng), 8)
+    grid = Grid(Area.whole(image.shape), TILE_PX)
+    estimate, known = estimate_alone(image, grid.tiles(image), scorer)
+    truth = np.array([_blur(tile, frame) for tile in grid.tiles(radius_px)])
+    return Case(form, estimate, known, (grid.rows, grid.cols), truth, dose)
+
+
+def defocused(sharp: Image, form: str, rng: np.random.Generator) -> tuple[Image, Image]:
+    """A sharp frame out of focus in a form, and the radius of the probe at each pixel."""
+    first, second = _radius(rng), _radius(rng)
+    if form == "even":
+        return degrade.blur(sharp, degrade.probe_kernel(first)), np.full(sharp.shape, first, np.float32)
+    if form in ("stepped", "island"):
+        side = _island(sharp.shape, rng) if form == "island" else _beyond_a_line(sharp.shape, rng)
+        blurs = [degrade.blur(sharp, degrade.probe_kernel(r)) for r in (first, second)]
+        return np.where(side, *blurs), np.where(side, np.float32(first), np.float32(second))
+    rows, cols = (np.linspace(-1, 1, n, dtype=np.float32) for n in sharp.shape)
+    along = _along(sharp.shape, rng)
+    height = along - np.float32(rng.uniform(-1, 1))
+    if form == "curved":
+        height = rows[:, None] ** 2 + cols**2 - np.float32(rng.uniform(0, 1.5))
+    radius_map = np.abs(height) / np.abs(height).max() * np.float32(max(first, second))
+    return degrade.blur_varying(sharp, radius_map, levels=8), np.asarray(radius_map, np.float32)
+
+
+def prior_of_recipe(recipe: Mapping[str, Any]) -> list[float]:
+    """Share of each bin of blur among a recipe's examples (its fields as they stand in a card)."""
+    ranges = (recipe["radius_px"], recipe.get("slight_radius_px", (1.0, 1.0)))
+    wide, slight = (np.geomspace(float(low), float(high), 1000) for low, high in ranges)
+    slight_share, sharp_share = recipe.get("slight_share", 0.0), recipe["sharp_share"]
+    parts = [
+        (sharp_share, np.array([0.0])),
+        ((1 - sharp_share) * (1 - slight_share), wide),
+        ((1 - sharp_share) * slight_share, slight),
+    ]
+    shares = torch.zeros(BINS)
+    for share, radius_px in parts:
+        blur = torch.tensor(np.hypot(SIGMA_IN_FOCUS_PX, radius_px / 2), dtype=torch.float32)
+        shares += share * soft_labels(blur).mean(dim=0)
+    return [round(float(share), 6) for share in shares]
+
+
+def into_card(model: Path, data: Path, *, seed: int = 0, tell: Callable[[str], None]) -> dict[str, Any]:
+    """Fit on the validation frames of the folder that a model was trained on; prior and fit into its card."""
+    card = read_card(model)
+    made = card["training"]
+    card["prior"] = prior_of_recipe(made["recipe"])
+    write_card(model, card)
+    fraction, split_seed = float(made["validation_fraction"]), int(made["seed"])
+    frames = load_corpus(data, validation_fraction=fraction, seed=split_seed).validation
+    tell(f"{len(frames)} validation frames, each {_PER_FRAME} times out of focus")
+    cases = draw_cases(frames, SigmaScorer(model=model), per_frame=_PER_FRAME, seed=seed)
+    fitted = sharpened(cases, fit(cases))
+    alone, helped = surprise(cases, None), surprise(cases, fitted)
+    card["context"] = asdict(fitted)
+    card["context_fit"] = {
+        "command": f"python -m semdaemon.training.focus context --data TRAIN --seed {seed}",
+        "frames": len(frames),
+        "tiles": int(sum(np.isfinite(case.truth_px).sum() for case in cases)),
+        "coverage_90": round(coverage(cases, fitted), 3),
+        "nats_alone": round(alone, 3),
+        "nats_in_context": round(helped, 3),
+    }
+    write_card(model, card)
+    tell(f"true blur of a tile: {alone:.3f} nats alone, {helped:.3f} in context; {fitted}")
+    return card
+
+
+def _along(shape: tuple[int, ...], rng: np.random.Generator) -> Image:
+    """-1 to 1 from one side of a frame to the other, in a random direction."""
+    angle_rad = rng.uniform(0, 2 * math.pi)
+    rows, cols = (np.linspace(-1, 1, n, dtype=np.float32) for n in shape)
+    return np.asarray(rows[:, None] * math.sin(angle_rad) + cols * math.cos(angle_rad), np.float32)
+
+
+def _beyond_a_line(shape: tuple[int, ...], rng: np.random.Generator) -> npt.NDArray[np.bool_]:
+    return _along(shape, rng) > rng.uniform(-0.5, 0.5)
+
+
+def _island(shape: tuple[int, ...], rng: np.random.Generator) -> npt.NDArray[np.bool_]:
+    """A rectangle of one to three tiles each way."""
+    inside = np.zeros(shape, bool)
+    size = [min(n // 2, int(rng.integers(TILE_PX, 3 * TILE_PX))) for n in shape]
+    top, left = (int(rng.integers(n - s + 1)) for n, s in zip(shape, size, strict=True))
+    inside[top : top + size[0], left : left + size[1]] = True
+    return inside
+
+
+def own_sigma_px(frame: CorpusFrame) -> float:
+    """Blur that a frame has by itself, from where its signal meets its noise."""
+    return max(SIGMA_IN_FOCUS_PX, _SIGMA_TIMES_CUTOFF / max(frame.cutoff, 1e-3))
+
+
+def _blur(radius_px: Image, frame: CorpusFrame) -> float:
+    """Blur of a tile in pixels from the radius at each of its pixels; NaN where that varies much."""
+    own = own_sigma_px(frame)
+    least, most = (math.hypot(own, float(r) / 2) for r in (radius_px.min(), radius_px.max()))
+    if most > _MIXED * least:
+        return math.nan
+    return float(np.exp(np.mean(np.log(np.hypot(own, radius_px[::8, ::8] / 2)))))
+
+
+def _radius(rng: np.random.Generator) -> float:
+    return 0.0 if rng.random() < _SHARP_SHARE else float(np.exp(rng.uniform(*np.log(_RADIUS_PX))))

@@ -157,7 +157,9 @@ def focus_map(frame: Frame, settings: Focus, scorer: Scorer) -> FocusMap:
     verdict[~known] = UNDECIDED
     relative_sd[~known] = np.nan
     blur = frame_blur(sigma_px, relative_sd, settings.max_relative_sd)
-    surveyed = survey(grid, fitness.artefacts, sigma_px, relative_sd)
+    surveyed = survey(
+        frame.image, grid, fitness.artefacts, estimate.sigma_px, np.where(known, estimate.relative_sd, np.nan)
+    )
     undecided = verdict == UNDECIDED
     sigma_px[undecided] = score[undecided] = np.nan
     return FocusMap(

@@ -208,7 +208,10 @@ class Pipeline:
     def restore(self) -> bool:
         """Refocus the next scored frame; False where none waits or refocusing pauses."""
         worker, watch = self.worker, self._watch
-        if worker is None or watch is None or not worker.available or time.monotonic() < self._retry_at:
+        if worker is None or watch is None:
+            return False
+        watch.tell()
+        if not worker.available or time.monotonic() < self._retry_at:
             return False
         if not (self.journal.ready() and self.outputs.ready(self.settings.output)):
             return False

@@ -322,3 +322,16 @@ def test_refocus_of_many_files_goes_on_after_a_file_that_kills_the_worker(
         "good.refocused.tif",
         "smaller.refocused.tif",
     ]
+
+
+def test_a_process_that_goes_away_again_and_again_gets_pauses_too() -> None:
+    worker = Worker(settings_with(backoff_s=5.0), target=fake.serve_one_job)
+    codes = []
+    try:
+        while not worker.describe()["retry_in_s"] and len(codes) < 9:
+            with pytest.raises(WorkerError) as caught:
+                worker.refocus(*a_frame(256))
+            codes.append(caught.value.code)
+        assert codes == ["worker_gone"] * 3
+    finally:
+        worker.stop()

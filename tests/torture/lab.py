@@ -79,6 +79,7 @@ class Lab:
         )
         for folder in (*self.roots, self.output, self.state):
             folder.mkdir()
+        self.refocuses = (sections or {}).get("refocus", {}).get("enabled", True)
         self.maker = FrameMaker(seed)
         self.written: dict[Path, Written] = {}
         self.did: Counter[str] = Counter()

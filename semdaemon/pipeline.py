@@ -167,7 +167,8 @@ class Pipeline:
         except SemdaemonError as error:
             self._fail(row, error, frame=frame)
             return
-        self.outbound.score(frame, focus, redelivered=interrupted)
+        aperture_rad = self.settings.advice.aperture_rad
+        self.outbound.score(frame, focus, redelivered=interrupted, aperture_rad=aperture_rad)
         followed = self.follower.follow(frame, focus, self.settings, number=row.key, seen_at=row.seen_at)
         if followed.advice is not None:
             self.outbound.advice(frame, followed.advice)
@@ -182,7 +183,7 @@ class Pipeline:
             "median_sigma_px": focus.median_sigma_px(),
             "vendor": frame.vendor,
             "warnings": list(frame.warnings),
-            "artefacts": [artefact.as_json() for artefact in focus.artefacts],
+            **focus.survey.as_json(self.settings.advice.aperture_rad),
         }
         if wanted:
             self.recent.keep(row.key, frame)
@@ -207,7 +208,10 @@ class Pipeline:
     def restore(self) -> bool:
         """Refocus the next scored frame; False where none waits or refocusing pauses."""
         worker, watch = self.worker, self._watch
-        if worker is None or watch is None or not worker.available or time.monotonic() < self._retry_at:
+        if worker is None or watch is None:
+            return False
+        watch.tell()
+        if not worker.available or time.monotonic() < self._retry_at:
             return False
         if not (self.journal.ready() and self.outputs.ready(self.settings.output)):
             return False

@@ -10,11 +10,12 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from semdaemon.focus.artefacts import Artefact, examine
+from semdaemon.focus.artefacts import examine
 from semdaemon.focus.blur import Blur, frame_blur
 from semdaemon.focus.estimate import Array, Estimate, Scorer, joined
 from semdaemon.focus.field import Smoothness, with_context
 from semdaemon.focus.stored import damaged, packed, unpacked
+from semdaemon.focus.survey import NOTHING, Survey, survey
 from semdaemon.focus.tiles import Grid, has_signal
 from semdaemon.frame import Area, Frame, Pixels
 from semdaemon.plugs import load_plug
@@ -51,8 +52,8 @@ class FocusMap:
         Name and version or sha256 of what scored it.
     blur
         Of the frame as a whole; None where no tile's blur is known.
-    artefacts
-        What in the frame misleads a judgement of its focus; the tiles concerned are undecided.
+    survey
+        What the frame as a whole shows; empty where the map was read back.
     """
 
     tile_px: int
@@ -63,7 +64,7 @@ class FocusMap:
     verdict: npt.NDArray[np.uint8]
     scorer: str
     blur: Blur | None = None
-    artefacts: tuple[Artefact, ...] = ()
+    survey: Survey = NOTHING
 
     @property
     def rows(self) -> int:
@@ -96,17 +97,11 @@ class FocusMap:
             "sigma_relative_sd": _rows(self.sigma_relative_sd, 3),
             "score": _rows(self.score, 4),
             "verdict": [[VERDICTS[code] for code in row] for row in self.verdict],
-            "artefacts": [artefact.as_json() for artefact in self.artefacts],
         }
 
     def to_bytes(self) -> bytes:
         """Compact form for the journal; `from_bytes` is its inverse."""
-        header = {
-            "tile_px": self.tile_px,
-            "area": self.area.as_list(),
-            "scorer": self.scorer,
-            "artefacts": [[artefact.code, artefact.tiles] for artefact in self.artefacts],
-        }
+        header = {"tile_px": self.tile_px, "area": self.area.as_list(), "scorer": self.scorer}
         return packed(
             {
                 "header": np.frombuffer(json.dumps(header).encode(), np.uint8),
@@ -127,7 +122,6 @@ class FocusMap:
                 tile_px=int(header["tile_px"]),
                 area=Area(*header["area"]),
                 scorer=str(header["scorer"]),
-                artefacts=tuple(Artefact(str(c), int(n)) for c, n in header.get("artefacts", ())),
                 **maps,
             )
         except (ValueError, TypeError, LookupError, ArithmeticError, RecursionError) as error:
@@ -163,6 +157,7 @@ def focus_map(frame: Frame, settings: Focus, scorer: Scorer) -> FocusMap:
     verdict[~known] = UNDECIDED
     relative_sd[~known] = np.nan
     blur = frame_blur(sigma_px, relative_sd, settings.max_relative_sd)
+    surveyed = survey(grid, fitness.artefacts, sigma_px, relative_sd)
     undecided = verdict == UNDECIDED
     sigma_px[undecided] = score[undecided] = np.nan
     return FocusMap(
@@ -174,7 +169,7 @@ def focus_map(frame: Frame, settings: Focus, scorer: Scorer) -> FocusMap:
         verdict.reshape(shape),
         scorer.name,
         blur,
-        fitness.artefacts,
+        surveyed,
     )
 
 

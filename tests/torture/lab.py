@@ -275,7 +275,8 @@ class Lab:
         if not self.running:
             self.start()
         self.until(lambda: self.waiting() <= 0, timeout_s, f"every frame final, {self.waiting()} open")
-        time.sleep(0.3)  # the last messages reach the receivers
+        self.recorder.catch_up()
+        time.sleep(0.2)  # the last messages reach the receivers
         self.figures["exit status of the last stop"] = self.stop()
 
     def requeue_innocent(self, timeout_s: float) -> int:

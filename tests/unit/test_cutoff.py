@@ -142,6 +142,10 @@ def test_what_nobody_foresaw_ends_as_a_fault_of_the_frame_and_not_in_a_loop(
     assert (row.state, row.reason) == ("failed", "unexpected")
     assert "a plugin's mistake" in row.detail
     assert sent.faults() == ["unexpected"]
+    monkeypatch.undo()  # the plugin is mended
+    journal.requeue(row.key)
+    assert look_until_done(pipeline) == []
+    assert journal.row(row.key).state == "published"
 
 
 def test_while_the_journal_cannot_be_written_nothing_is_read_or_sent(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -31,6 +32,7 @@ from .recorder import Recorder
 Sections = dict[str, dict[str, Any]]
 FINAL = ("published", "failed", "skipped")
 START_S = 90.0
+_ORPHAN_S = 30.0
 
 QUICK: Sections = {
     "daemon": {"drain_s": 5.0},
@@ -168,14 +170,18 @@ class Lab:
         """``kill -9``, and wait until the system has taken it away; its worker ends by itself."""
         if self.process is None:
             return
-        children = psutil.Process(self.process.pid).children() if self.running else []
+        children = psutil.Process(self.process.pid).children(recursive=True) if self.running else []
         self.process.kill()
         self.process.wait(10)
-        self.process = None
-        _, alive = psutil.wait_procs(children, timeout=5)
-        self.did["processes left behind by a killed daemon"] += len(alive)
+        self.process, began = None, time.monotonic()
+        _, alive = psutil.wait_procs(children, timeout=_ORPHAN_S)
+        took_s = round(time.monotonic() - began, 2)
+        name = "longest that a process outlived its killed daemon, s"
+        self.figures[name] = max(self.figures.get(name, 0.0), took_s)
         for child in alive:
-            child.kill()
+            with contextlib.suppress(psutil.Error):
+                self.notes.append(f"left behind for {_ORPHAN_S:g} s: {' '.join(child.cmdline())[-160:]}")
+                child.kill()
 
     def signal(self, number: int) -> None:
         assert self.process is not None

@@ -106,11 +106,11 @@ def test_figures_become_tables(tmp_path: Path) -> None:
     path, page = tmp_path / "results.json", tmp_path / "page.md"
     for _ in range(2):
         results.append(path, run)
-    page.write_text(f"before\n{table.BEGIN}\nold\n{table.END}\nafter\n")
+    page.write_text(f"before\n{table.BEGIN}\nstale words\n{table.END}\nafter\n")
     table.write_page(page, results.read(path))
     text = page.read_text()
     assert "800 kill -9 of the daemon" in text
     assert "2,000" in text
-    assert "old" not in text
+    assert "stale words" not in text
     assert text.startswith("before\n")
     assert text.endswith("after\n")

@@ -12,6 +12,7 @@ import structlog
 from semdaemon.advice import Advice, advice_header
 from semdaemon.errors import SemdaemonError
 from semdaemon.focus import VERDICTS, FocusMap, picture
+from semdaemon.focus.noise import noise_json
 from semdaemon.frame import Frame
 from semdaemon.journal import Row
 from semdaemon.metrics import Metrics
@@ -61,6 +62,7 @@ class Outbound:
             "scorer": focus.scorer,
             "counts": focus.counts(),
             "median_sigma_px": focus.median_sigma_px(),
+            **noise_json(focus.noise),
             "redelivered": redelivered,
             "warnings": list(frame.warnings),
             "artefacts": [artefact.as_json() for artefact in focus.artefacts],

@@ -163,7 +163,7 @@ class Pipeline:
         self.metrics.frames["settled"].inc()
         try:
             with self.metrics.stage_seconds.labels("score").time():
-                focus = focus_map(frame, self.settings.focus, self.live.now.scorer)
+                focus = focus_map(frame, self.live.now.focus, self.live.now.scorer)
         except SemdaemonError as error:
             self._fail(row, error, frame=frame)
             return

@@ -24,6 +24,7 @@ from semdaemon.page.server import PageServer
 from semdaemon.pipeline import Pipeline
 from semdaemon.plugs import SOURCE_GROUP, load_plug, load_sinks
 from semdaemon.recent import RecentFrames
+from semdaemon.repairable import with_repair_limit
 from semdaemon.settings import Settings
 from semdaemon.sources import Source
 from semdaemon.sources.folder import FolderSource
@@ -139,6 +140,7 @@ def in_force(settings: Settings, stacks: NDTiffSource, before: InForce | None = 
     stack = StackReader(settings.ndtiff, settings.limits, stacks.places)
     return InForce(
         settings=settings,
+        focus=with_repair_limit(settings).focus,
         scorer=before.scorer if same and before else load_scorer(settings.focus.scorer, settings.focus),
         files=FileReader(settings.folder, settings.limits),
         readers={

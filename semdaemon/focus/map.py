@@ -10,10 +10,12 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
+from semdaemon.focus.analytic import CURVES, MeasureScorer
 from semdaemon.focus.artefacts import Artefact, examine
 from semdaemon.focus.blur import Blur, frame_blur
 from semdaemon.focus.estimate import Array, Estimate, Scorer, joined
 from semdaemon.focus.field import Smoothness, with_context
+from semdaemon.focus.noise import Noise, noise_json, noise_of
 from semdaemon.focus.stored import damaged, packed, unpacked
 from semdaemon.focus.tiles import Grid, has_signal
 from semdaemon.frame import Area, Frame, Pixels
@@ -25,6 +27,10 @@ SHARP, BLURRED, BEYOND_REPAIR, UNDECIDED = range(4)
 
 SCORER_GROUP = "semdaemon.scorers"
 _BATCH_TILES = 64
+
+REPAIRED_UP_TO_PX = 12.0
+"""Blur up to which the shipped weights gain, by their card: what ``auto`` means where none was read."""
+
 _ARRAYS = {"sigma_px": "f", "sigma_relative_sd": "f", "score": "f", "verdict": "u"}
 """Arrays of a map and the kind of their numbers."""
 
@@ -53,6 +59,8 @@ class FocusMap:
         Of the frame as a whole; None where no tile's blur is known.
     artefacts
         What in the frame misleads a judgement of its focus; the tiles concerned are undecided.
+    noise
+        Of the image area; None where it cannot be told.
     """
 
     tile_px: int
@@ -64,6 +72,7 @@ class FocusMap:
     scorer: str
     blur: Blur | None = None
     artefacts: tuple[Artefact, ...] = ()
+    noise: Noise | None = None
 
     @property
     def rows(self) -> int:
@@ -97,6 +106,7 @@ class FocusMap:
             "score": _rows(self.score, 4),
             "verdict": [[VERDICTS[code] for code in row] for row in self.verdict],
             "artefacts": [artefact.as_json() for artefact in self.artefacts],
+            **noise_json(self.noise),
         }
 
     def to_bytes(self) -> bytes:
@@ -106,6 +116,7 @@ class FocusMap:
             "area": self.area.as_list(),
             "scorer": self.scorer,
             "artefacts": [[artefact.code, artefact.tiles] for artefact in self.artefacts],
+            "noise": self.noise and [self.noise.sd, self.noise.electrons_per_px],
         }
         return packed(
             {
@@ -128,10 +139,18 @@ class FocusMap:
                 area=Area(*header["area"]),
                 scorer=str(header["scorer"]),
                 artefacts=tuple(Artefact(str(c), int(n)) for c, n in header.get("artefacts", ())),
+                noise=_noise(header.get("noise")),
                 **maps,
             )
         except (ValueError, TypeError, LookupError, ArithmeticError, RecursionError) as error:
             raise damaged(error) from error
+
+
+def _noise(stored: list[float | None] | None) -> Noise | None:
+    if stored is None:
+        return None
+    sd, electrons = stored
+    return Noise(float(sd or 0.0), None if electrons is None else float(electrons))
 
 
 def _checked(array: npt.NDArray[Any], shape: tuple[int, ...], kind: str) -> npt.NDArray[Any]:
@@ -148,6 +167,7 @@ def focus_map(frame: Frame, settings: Focus, scorer: Scorer) -> FocusMap:
     SemdaemonError
         Whatever the scorer raises.
     """
+    settings = in_pixels(settings, frame)
     grid = Grid(frame.image_area, settings.tile_px)
     shape = (grid.rows, grid.cols)
     tiles = grid.tiles(frame.image)
@@ -175,7 +195,17 @@ def focus_map(frame: Frame, settings: Focus, scorer: Scorer) -> FocusMap:
         scorer.name,
         blur,
         fitness.artefacts,
+        noise_of(frame.image),
     )
+
+
+def in_pixels(settings: Focus, frame: Frame) -> Focus:
+    """The settings with ``sharp_sigma_px`` raised to ``sharp_sigma_nm`` where the frame has a pixel size."""
+    if not settings.sharp_sigma_nm or frame.pixel_size_m is None:
+        return settings
+    pixel_nm = 1e9 * float(np.sqrt(np.prod(frame.pixel_size_m)))
+    sharp_px = max(settings.sharp_sigma_px, settings.sharp_sigma_nm / pixel_nm)
+    return settings.model_copy(update={"sharp_sigma_px": sharp_px})
 
 
 def estimate_alone(
@@ -200,7 +230,8 @@ def judge(estimate: Estimate, settings: Focus) -> tuple[Array, Array, Array, npt
     otherwise, and wherever the blur's logarithm is known no better than ``max_relative_sd``.
     """
     sharp = estimate.probability_below(settings.sharp_sigma_px)
-    beyond = 1 - estimate.probability_below(settings.beyond_repair_sigma_px)
+    limit_px = settings.beyond_repair_sigma_px
+    beyond = 1 - estimate.probability_below(REPAIRED_UP_TO_PX if limit_px == "auto" else limit_px)
     decidable = estimate.relative_sd <= settings.max_relative_sd  # False for NaN
     is_sharp = decidable & (sharp >= settings.confidence)
     is_beyond = decidable & ~is_sharp & (beyond >= 0.5)
@@ -234,7 +265,7 @@ def judge_in_context(
 
 
 def load_scorer(name: str, settings: Focus) -> Scorer:
-    """The scorer of that name: ``sigma`` is built in, others come from entry points.
+    """The scorer of that name: ``sigma``, ``siraf`` and ``f4n`` are built in, others are entry points.
 
     Raises
     ------
@@ -247,6 +278,8 @@ def load_scorer(name: str, settings: Focus) -> Scorer:
         from semdaemon.focus.sigma import SigmaScorer
 
         return cast(Scorer, SigmaScorer(threads=settings.threads))
+    if name in CURVES:
+        return MeasureScorer(name)
     factory = cast(Callable[[Focus], Scorer], load_plug(SCORER_GROUP, name, "focus.scorer", built_in="sigma"))
     return factory(settings)
 

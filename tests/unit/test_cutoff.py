@@ -67,7 +67,7 @@ def pipeline(tmp_path: Path, journal: Journal, sent: Sent) -> Pipeline:
     settings = Settings(folder=Folder(folders=(tmp_path,), settle_s=0.0, hold_s=0.0))
     files = FileReader(settings.folder, settings.limits)
     metrics = Metrics()
-    in_force = InForce(settings, load_scorer("sigma", settings.focus), files, {})
+    in_force = InForce(settings, settings.focus, load_scorer("sigma", settings.focus), files, {})
     made = Pipeline(
         live=Live(in_force),
         journal=journal,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from semdaemon.frame import Frame
 from semdaemon.provenance import provenance_of
 from semdaemon.repairable import with_repair_limit
 from semdaemon.settings import Settings
-from semdaemon.worker import DEATHS, MOST_LOSSES, Worker, WorkerAnswer
+from semdaemon.worker import LOSSES, MOST_LOSSES, Worker, WorkerAnswer
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,8 @@ class Outcome:
         ``refocused``, ``sharp``, ``beyond_repair``, ``undecided`` or ``audit_rejected``.
     output
         The file written, or None.
+    rung
+        How far the worker had to step down for want of memory; empty where it was not asked.
     """
 
     frame: Frame
@@ -36,6 +38,7 @@ class Outcome:
     output: Path | None
     regions: tuple[dict[str, Any], ...]
     seconds: float
+    rung: Mapping[str, Any] = field(default_factory=dict)
 
     def as_json(self, file: Path) -> dict[str, object]:
         return {
@@ -46,6 +49,7 @@ class Outcome:
             "verdicts": self.focus.counts(),
             "regions": list(self.regions),
             "seconds": self.seconds,
+            "rung": dict(self.rung),
         }
 
 
@@ -71,7 +75,7 @@ def refocus_file(
         answer = _refocus(worker, frame, focus)
         regions = tuple(answer.regions)
         if not answer.mask.any():
-            yield Outcome(frame, focus, "audit_rejected", None, regions, answer.seconds)
+            yield Outcome(frame, focus, "audit_rejected", None, regions, answer.seconds, answer.rung)
             continue
         target = claim_output_path(output, Path(path.name), frame.page, frame.uri)
         try:
@@ -92,7 +96,7 @@ def refocus_file(
                 f"{target} cannot be written: {error}.",
                 remedy="Choose another folder with -o, or free space.",
             ) from error
-        yield Outcome(frame, focus, "refocused", target, regions, answer.seconds)
+        yield Outcome(frame, focus, "refocused", target, regions, answer.seconds, answer.rung)
 
 
 def _refocus(worker: Worker, frame: Frame, focus: FocusMap) -> WorkerAnswer:
@@ -105,7 +109,7 @@ def _refocus(worker: Worker, frame: Frame, focus: FocusMap) -> WorkerAnswer:
         try:
             return worker.refocus(frame, focus.to_bytes())
         except WorkerError as error:
-            if error.code not in DEATHS | {"worker_gone", "worker_sick"}:
+            if error.code not in LOSSES | {"worker_gone", "worker_sick"}:
                 raise
             losses.append(error)
     raise FrameError(

@@ -130,8 +130,10 @@ def make_noise(
         with suppress(OSError):  # hung up on, as it should be
             noisy = socket.create_connection(rng.choice(addresses), timeout=2)
             opened.append(noisy)
+            pause_s = rng.choice((0.0, 0.0, 0.002))  # libzmq takes a handshake only word by word
             for piece in kind(rng):
                 noisy.sendall(piece)
+                time.sleep(pause_s)
         while len(opened) > kept_open:
             opened.pop(rng.randrange(len(opened))).close()
     for noisy in opened:

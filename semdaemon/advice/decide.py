@@ -24,6 +24,7 @@ _DRIFT_SDS = 3.0
 _MOST_REGIONS = 32
 
 State = Literal["attention", "well"]
+Standing = Literal["out", "between", "in"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +122,7 @@ def sharpest_px(found: ThroughFocus | None) -> float | None:
     return math.exp(found.ln_floor.mean)
 
 
-def excess(
-    sample: Sample, found: ThroughFocus | None, sharp_sigma_px: float, tolerance: float
-) -> Literal["off", "between", "on"]:
+def standing(sample: Sample, found: ThroughFocus | None, sharp_sigma_px: float, tolerance: float) -> Standing:
     """Whether the newest frame is out of focus.
 
     Where the run's blur in focus is known: by how much its fitted blur stands above that. Else by the
@@ -132,18 +131,18 @@ def excess(
     floor = sharpest_px(found)
     if floor is None or found is None:
         certain, likely = (sample.sigma_px * math.exp(-n * sample.relative_sd) for n in (_SIGNIFICANT_SDS, 0))
-        return "off" if certain > sharp_sigma_px else "between" if likely > sharp_sigma_px else "on"
+        return "out" if certain > sharp_sigma_px else "between" if likely > sharp_sigma_px else "in"
     defocus = found.best.defocus_px
     blur = math.hypot(floor, defocus.mean)
     significant = abs(defocus.mean) > _SIGNIFICANT_SDS * defocus.sd
     if blur > tolerance * floor and blur > sharp_sigma_px and significant:
-        return "off"
-    return "on" if blur < max((1 + tolerance) / 2 * floor, sharp_sigma_px) or not significant else "between"
+        return "out"
+    return "in" if blur < max((1 + tolerance) / 2 * floor, sharp_sigma_px) or not significant else "between"
 
 
-def alarm_after(alarm: bool, streak: int, now: Literal["off", "between", "on"]) -> tuple[bool, int]:
+def alarm_after(alarm: bool, streak: int, now: Standing) -> tuple[bool, int]:
     """Hysteresis: the alarm and the count of frames that speak against it, after one more frame."""
-    against = now == ("on" if alarm else "off")
+    against = now == ("in" if alarm else "out")
     streak = streak + 1 if against else 0
     return (not alarm, 0) if streak >= PATIENCE else (alarm, streak)
 

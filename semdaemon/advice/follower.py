@@ -12,12 +12,12 @@ from semdaemon.advice.decide import (
     Advice,
     FocusAdvice,
     alarm_after,
-    excess,
     focus_advice,
     lost_regions,
     reasons,
     sharpest_px,
     should_retake,
+    standing,
 )
 from semdaemon.advice.header import advice_header
 from semdaemon.advice.runs import Run, RunKey, first_belief, run_of
@@ -86,7 +86,7 @@ class Follower:
         sample = Sample(_time(frame, seen_at), value_um, focus.blur.sigma_px, focus.blur.relative_sd)
         found = run.look() if run.add(sample, number) else None
         if found is not None:
-            now = excess(sample, found, settings.focus.sharp_sigma_px, settings.advice.tolerance)
+            now = standing(sample, found, settings.focus.sharp_sigma_px, settings.advice.tolerance)
             run.alarm, run.streak = alarm_after(run.alarm, run.streak, now)
         advice = self._advice(run, frame, focus, sample, found, settings.advice)
         memory = {

@@ -90,6 +90,8 @@ def _say(outcome: Outcome, file: Path, console: Console, as_json: bool) -> None:
         "audit_rejected": "not refocused: the frame does not support what the network made of it",
     }[outcome.reason]
     page = f" page {outcome.frame.page}" if outcome.frame.page else ""
+    if outcome.rung.get("name", "as_set") != "as_set":
+        what += f" (memory was short: {outcome.rung['name']}, tiles of {outcome.rung['tile_px']} px)"
     console.print(f"{file.name}{page}: {what}", highlight=False, soft_wrap=True, markup=False)
 
 

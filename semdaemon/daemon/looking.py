@@ -43,13 +43,18 @@ def space(parts: Parts) -> dict[str, Any]:
 
 def _half(parts: Parts, thread: WorkingThread) -> Half:
     settings = parts.live.newest.settings
-    patience_s = settings.daemon.stall_s
-    if thread.name == REFOCUS:
-        patience_s += settings.worker.timeout_s + settings.worker.start_timeout_s
+    patience_s, still_for_s, advances = settings.daemon.stall_s, thread.still_for_s, thread.advances
+    worker = parts.worker
+    if thread.name == REFOCUS and worker is not None:
+        patience_s += worker.patience_s + settings.worker.start_timeout_s
+        # A large frame may take half an hour, and gives signs of life all the while.
+        quiet_s = worker.quiet_s
+        still_for_s = still_for_s if quiet_s is None else min(still_for_s, quiet_s)
+        advances += worker.signs
     return Half(
         name=thread.name,
-        still_for_s=thread.still_for_s,
-        advances=thread.advances,
+        still_for_s=still_for_s,
+        advances=advances,
         waiting=_waiting(parts, thread.name),
         patience_s=patience_s,
         excuse=_excuse(parts, thread),

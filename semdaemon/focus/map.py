@@ -11,12 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from semdaemon.focus.analytic import CURVES, MeasureScorer
-from semdaemon.focus.artefacts import Artefact, examine
+from semdaemon.focus.artefacts import examine
 from semdaemon.focus.blur import Blur, frame_blur
 from semdaemon.focus.estimate import Array, Estimate, Scorer, joined
 from semdaemon.focus.field import Smoothness, with_context
-from semdaemon.focus.noise import Noise, noise_json, noise_of
+from semdaemon.focus.noise import noise_of
 from semdaemon.focus.stored import damaged, packed, unpacked
+from semdaemon.focus.survey import NOTHING, Survey, survey
 from semdaemon.focus.tiles import Grid, has_signal
 from semdaemon.frame import Area, Frame, Pixels
 from semdaemon.plugs import load_plug
@@ -57,10 +58,8 @@ class FocusMap:
         Name and version or sha256 of what scored it.
     blur
         Of the frame as a whole; None where no tile's blur is known.
-    artefacts
-        What in the frame misleads a judgement of its focus; the tiles concerned are undecided.
-    noise
-        Of the image area; None where it cannot be told.
+    survey
+        What the frame as a whole shows; empty where the map was read back.
     """
 
     tile_px: int
@@ -71,8 +70,7 @@ class FocusMap:
     verdict: npt.NDArray[np.uint8]
     scorer: str
     blur: Blur | None = None
-    artefacts: tuple[Artefact, ...] = ()
-    noise: Noise | None = None
+    survey: Survey = NOTHING
 
     @property
     def rows(self) -> int:
@@ -105,19 +103,11 @@ class FocusMap:
             "sigma_relative_sd": _rows(self.sigma_relative_sd, 3),
             "score": _rows(self.score, 4),
             "verdict": [[VERDICTS[code] for code in row] for row in self.verdict],
-            "artefacts": [artefact.as_json() for artefact in self.artefacts],
-            **noise_json(self.noise),
         }
 
     def to_bytes(self) -> bytes:
         """Compact form for the journal; `from_bytes` is its inverse."""
-        header = {
-            "tile_px": self.tile_px,
-            "area": self.area.as_list(),
-            "scorer": self.scorer,
-            "artefacts": [[artefact.code, artefact.tiles] for artefact in self.artefacts],
-            "noise": self.noise and [self.noise.sd, self.noise.electrons_per_px],
-        }
+        header = {"tile_px": self.tile_px, "area": self.area.as_list(), "scorer": self.scorer}
         return packed(
             {
                 "header": np.frombuffer(json.dumps(header).encode(), np.uint8),
@@ -138,19 +128,10 @@ class FocusMap:
                 tile_px=int(header["tile_px"]),
                 area=Area(*header["area"]),
                 scorer=str(header["scorer"]),
-                artefacts=tuple(Artefact(str(c), int(n)) for c, n in header.get("artefacts", ())),
-                noise=_noise(header.get("noise")),
                 **maps,
             )
         except (ValueError, TypeError, LookupError, ArithmeticError, RecursionError) as error:
             raise damaged(error) from error
-
-
-def _noise(stored: list[float | None] | None) -> Noise | None:
-    if stored is None:
-        return None
-    sd, electrons = stored
-    return Noise(float(sd or 0.0), None if electrons is None else float(electrons))
 
 
 def _checked(array: npt.NDArray[Any], shape: tuple[int, ...], kind: str) -> npt.NDArray[Any]:
@@ -183,6 +164,9 @@ def focus_map(frame: Frame, settings: Focus, scorer: Scorer) -> FocusMap:
     verdict[~known] = UNDECIDED
     relative_sd[~known] = np.nan
     blur = frame_blur(sigma_px, relative_sd, settings.max_relative_sd)
+    # From tiles alone: estimates that neighbours had a say in are no longer independent of each other.
+    alone_sd = np.where(known, estimate.relative_sd, np.nan)
+    surveyed = survey(grid, fitness.artefacts, estimate.sigma_px, alone_sd, noise_of(frame.image))
     undecided = verdict == UNDECIDED
     sigma_px[undecided] = score[undecided] = np.nan
     return FocusMap(
@@ -194,8 +178,7 @@ def focus_map(frame: Frame, settings: Focus, scorer: Scorer) -> FocusMap:
         verdict.reshape(shape),
         scorer.name,
         blur,
-        fitness.artefacts,
-        noise_of(frame.image),
+        surveyed,
     )
 
 

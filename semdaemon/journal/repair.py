@@ -24,7 +24,7 @@ from semdaemon.journal.lock import WriterLock
 from semdaemon.journal.rows import row_from
 from semdaemon.journal.salvage import Salvage, open_damaged
 from semdaemon.journal.schema import APPLICATION_ID, bring_up_to_date, prepare_new
-from semdaemon.journal.swap import WORK_PREFIX, finish_swap, salvaged_path
+from semdaemon.journal.swap import WORK_PREFIX, finish_swap, flush, salvaged_path
 
 _AT_ONCE = 1000
 _MAGIC = b"SQLite format 3\0"
@@ -120,6 +120,7 @@ def _repair(path: Path) -> Repaired:
     with tempfile.TemporaryDirectory(prefix=WORK_PREFIX, dir=path.parent) as folder:
         made = Path(folder) / path.name
         counted = _saved_into(made, path, Path(folder))
+        flush(made)
         made.replace(salvaged_path(path))
     kept = finish_swap(path) or kept or path
     return Repaired(kept, *counted)
@@ -132,8 +133,7 @@ def _saved_into(made: Path, path: Path, folder: Path) -> tuple[int, int, int, in
         with suppress(FileNotFoundError):
             shutil.copyfile(path.with_name(path.name + end), copy.with_name(copy.name + end))
     with closing(connect(made.as_posix(), uri=False)) as new:
-        new.execute("PRAGMA synchronous = FULL")
-        new.execute("PRAGMA fullfsync = 1")
+        new.execute("PRAGMA synchronous = OFF")  # nobody needs a half-made one; the whole is flushed below
         prepare_new(new)
         bring_up_to_date(new)
         old = open_damaged(copy, made)
@@ -158,34 +158,50 @@ def _copy(salvage: Salvage, new: sqlite3.Connection, table: str, key: str) -> in
     columns = [name for name in known if name in salvage.columns(table)]
     names, marks = ", ".join(columns), ", ".join("?" * len(columns))
     insert = f"INSERT INTO {table} ({names}) VALUES ({marks})"  # noqa: S608 - the schema's own words
-    saved = 0
     for some in _by(_AT_ONCE, salvage.rows(table, key, columns)):
         new.execute("BEGIN IMMEDIATE")
-        saved += sum(_put(new, insert, row, table, salvage) for row in some)
+        salvage.lost += _put(new, insert, some)
         new.execute("COMMIT")
-    return saved
+    new.execute("BEGIN IMMEDIATE")
+    salvage.lost += _drop_nonsense(new, table)
+    new.execute("COMMIT")
+    return int(new.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0])  # noqa: S608
 
 
-def _put(new: sqlite3.Connection, insert: str, row: tuple[object, ...], table: str, salvage: Salvage) -> bool:
+def _put(new: sqlite3.Connection, insert: str, rows: list[tuple[object, ...]]) -> int:
+    """Insert rows; returns how many are refused."""
+    new.execute("SAVEPOINT together")
     try:
-        key = new.execute(insert, row).lastrowid
+        new.executemany(insert, rows)
+        refused = 0
     except sqlite3.Error:
-        salvage.lost += 1
+        new.execute("ROLLBACK TO together")
+        refused = sum(not _put_one(new, insert, row) for row in rows)
+    new.execute("RELEASE together")
+    return refused
+
+
+def _put_one(new: sqlite3.Connection, insert: str, row: tuple[object, ...]) -> bool:
+    try:
+        new.execute(insert, row)
+    except sqlite3.Error:
         return False
-    if _makes_sense(new, table, int(key or 0)):
-        return True
-    new.execute(f"DELETE FROM {table} WHERE rowid = ?", (key,))  # noqa: S608
-    salvage.lost += 1
-    return False
+    return True
 
 
-def _makes_sense(new: sqlite3.Connection, table: str, key: int) -> bool:
+def _drop_nonsense(new: sqlite3.Connection, table: str) -> int:
     """A page of garbage can look like rows: what cannot be a frame, or belongs to none, is not taken over."""
     if table != "frames":
-        query = f"SELECT 1 FROM {table} t JOIN frames f ON f.key = t.key WHERE t.rowid = ?"  # noqa: S608
-        return new.execute(query, (key,)).fetchone() is not None
+        query = f"DELETE FROM {table} WHERE key NOT IN (SELECT key FROM frames)"  # noqa: S608
+        return new.execute(query).rowcount
+    wrong = [(each["key"],) for each in new.execute("SELECT * FROM frames") if not _is_frame(each)]
+    new.executemany("DELETE FROM frames WHERE key = ?", wrong)
+    return len(wrong)
+
+
+def _is_frame(found: sqlite3.Row) -> bool:
     try:
-        row = row_from(new.execute("SELECT * FROM frames WHERE key = ?", (key,)).fetchone())
+        row = row_from(found)
     except (ValueError, TypeError, LookupError):
         return False
     return isinstance(row.uri, str) and all(isinstance(n, int) for n in (row.size_bytes, row.mtime_ns))

@@ -45,6 +45,12 @@ def _kept_path(path: Path) -> Path:
     return next(kept for kept in paths if not kept.exists())
 
 
+def flush(path: Path) -> None:
+    """Wait until a file's content is on the disk."""
+    with path.open("r+b") as file:
+        os.fsync(file.fileno())
+
+
 def _sync_folder(folder: Path) -> None:
     if os.name != "posix":
         return

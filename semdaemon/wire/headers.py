@@ -84,6 +84,9 @@ class ScoreHeader(Header):
     artefacts: list[dict[str, Any]] | None = Field(
         None, description="What misleads a judgement of focus: code, message, tiles undecided because of it."
     )
+    plane: dict[str, Any] | None = Field(
+        None, description="How defocus runs across the frame: tilt, direction, curvature; null where unknown."
+    )
 
 
 class PreviewHeader(Header):

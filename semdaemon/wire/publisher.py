@@ -12,28 +12,19 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import zmq
-from pydantic import ValidationError
 
 from semdaemon.errors import SemdaemonError
 from semdaemon.settings import Publish
-from semdaemon.wire.control import Desk, Finished, answer, busy, envelope
+from semdaemon.wire.binding import actual, bind_router, bind_xpub
+from semdaemon.wire.control import Desk, Finished
+from semdaemon.wire.drafting import draft
 from semdaemon.wire.flight import Flight
 from semdaemon.wire.gate import Gate
-from semdaemon.wire.headers import EVENTS, SCHEMA
-from semdaemon.wire.messages import (
-    READY_PREFIX,
-    Array,
-    NamedArray,
-    NamedBlob,
-    describe_array,
-    encode,
-    now,
-    plain,
-    topic_of,
-)
+from semdaemon.wire.headers import SCHEMA
+from semdaemon.wire.messages import NamedArray, NamedBlob, Part, encode, now, plain, topic_of
 from semdaemon.wire.outbox import Letter, Outbox
+from semdaemon.wire.reception import Requests, Subscriptions
 from semdaemon.wire.replay import ReplayStore
 
 log = logging.getLogger(__name__)
@@ -42,17 +33,7 @@ BULKY = ("preview", "frame")
 STATUS_EVERY_S = 10.0
 TELL_GAPS_AFTER_S = 0.02
 AFTER_ERROR_S = 0.1
-REQUEST_BYTES = 64 * 1024
-WAITING_REQUESTS = 16
-SUBSCRIPTION_BYTES = 1024
-SUBSCRIBED_BYTES = 8 * 1024
-READY_TOPIC_BYTES = 128
-TURN_S = 0.005
 TURN_LETTERS = 64
-UNREAD_ANSWERS = 64
-ANSWERS_BYTES = 64 * 2**20
-SMALL_ANSWER_BYTES = 256 * 1024
-BUSY = "Another program uses that address; is a daemon running already? 'semdaemon status' tells."
 
 
 class Publisher:
@@ -90,13 +71,13 @@ class Publisher:
         self._status, self._finished_frames = status or dict, finished
         self._outbox = Outbox(settings.queue_bytes)
         self._flight = Flight(settings.queue_bytes)
-        self._answers = Flight(ANSWERS_BYTES)
         self._store = ReplayStore(settings.replay_bytes)
         self._sequences: dict[str, int] = {}
         self._own: Counter[str] = Counter()
         self._sent: Counter[str] = Counter()
         self._withheld: Counter[str] = Counter()
-        self._requests = 0
+        self._subscriptions: Subscriptions | None = None
+        self._requests: Requests | None = None
         self._errors = 0
         self._next_beat = self._next_status = 0.0
         self._stop_at: float | None = None
@@ -113,17 +94,21 @@ class Publisher:
         """
         self._context = zmq.Context()
         try:
-            self._gate = Gate(self._context, self._settings.curve, self._settings.connections)
-            self._xpub = self._bound(zmq.XPUB, self._settings.endpoint)
-            self._router = self._bound(zmq.ROUTER, self._settings.control)
+            gate = self._gate = Gate(self._context, self._settings.curve, self._settings.connections)
+            messages = self._settings.subscriber_messages
+            self._xpub = bind_xpub(self._context, gate, self._settings.endpoint, messages)
+            self._router = bind_router(self._context, gate, self._settings.control)
         except SemdaemonError:
             if self._gate is not None:
                 self._gate.stop()
             self._context.destroy(linger=0)
             raise
-        self._gate.start()
-        self.endpoint = _actual(self._xpub)
-        self.control_endpoint = _actual(self._router)
+        gate.start()
+        self.endpoint, self.control_endpoint = actual(self._xpub), actual(self._router)
+        if self._xpub is not None:
+            self._subscriptions = Subscriptions(self._xpub, gate, self._ready)
+        if self._router is not None:
+            self._requests = Requests(self._router, self._desk())
         self._bell, self._ear = socket.socketpair()
         self._bell.setblocking(False)
         self._ear.setblocking(False)
@@ -157,9 +142,7 @@ class Publisher:
         SemdaemonError
             ``bad_header``, ``unknown_event`` or ``unsendable_array``: mistakes of the caller.
         """
-        checked = _checked(event, header, arrays)
-        kept = [(name, _snapshot(array)) for name, array in arrays]
-        self._outbox.put(Letter(event, checked, kept, list(blobs)))
+        self._outbox.put(draft(event, header, arrays, blobs))
         self._ring()
 
     def close(self, linger_s: float = 1.0) -> None:
@@ -193,9 +176,9 @@ class Publisher:
             "waiting_messages": len(self._outbox),
             "waiting_bytes": self._outbox.waiting_bytes,
             "in_flight_bytes": self._flight.in_flight_bytes,
-            "unread_answer_bytes": self._answers.in_flight_bytes,
+            "unread_answer_bytes": 0 if self._requests is None else self._requests.unread_bytes,
             "replay_bytes": self._store.total_bytes,
-            "requests": self._requests,
+            "requests": 0 if self._requests is None else self._requests.count,
             "errors": self._errors,
             **({} if self._gate is None else self._gate.counters),
         }
@@ -231,8 +214,9 @@ class Publisher:
         wait_s = 0.0 if len(self._outbox) else max(0.0, self._next_beat - time.monotonic())
         poller.poll(math.ceil(wait_s * 1000))
         self._hush()
-        self._read_subscriptions()
-        self._read_requests()
+        for reception in (self._subscriptions, self._requests):
+            if reception is not None:
+                reception.read()
         self._send_some()
 
     def _finished(self) -> bool:
@@ -277,11 +261,11 @@ class Publisher:
         if now_s >= self._next_beat:
             beat = {**self._pulse("heartbeat"), "wire": self.counters}
             self._own["heartbeat"] += 1
-            self._send(Letter("heartbeat", _checked("heartbeat", beat, ())))
+            self._send(draft("heartbeat", beat))
             self._next_beat = now_s + self._settings.heartbeat_s
         if now_s >= self._next_status:
             self._own["status"] += 1
-            self._send(Letter("status", _checked("status", {"status": self._told()}, ())))
+            self._send(draft("status", {"status": self._told()}))
             self._next_status = now_s + STATUS_EVERY_S
 
     def _pulse(self, event: str) -> dict[str, Any]:
@@ -310,60 +294,8 @@ class Publisher:
             told = {"error": f"{type(error).__name__}: {error}"}
         return {**told, "wire": self.counters}
 
-    def _read_subscriptions(self) -> None:
-        if self._xpub is None:
-            return
-        end = time.monotonic() + TURN_S
-        while time.monotonic() < end:
-            try:
-                first = self._xpub.recv(zmq.NOBLOCK, copy=False)
-                rest = self._xpub.recv_multipart() if first.more else []
-            except zmq.Again:
-                return
-            said = bytes(first.buffer)
-            if rest or said[:1] not in (b"\x00", b"\x01") or not self._counted(first):
-                continue
-            if said.startswith(b"\x01" + READY_PREFIX.encode()):
-                self._echo(said[1:])
-
-    def _counted(self, said: zmq.Frame) -> bool:
-        """Count the topics of each connection: libzmq keeps them all, however many there are."""
-        subscribes, size = said.buffer[0] == 1, len(said)
-        try:
-            connection = int(said.get(zmq.SRCFD))
-        except zmq.ZMQError:  # a connection that ended takes its subscriptions back by itself
-            return subscribes
-        assert self._gate is not None  # noqa: S101 - sockets exist
-        return self._gate.may_subscribe(connection, size if subscribes else -size, SUBSCRIBED_BYTES)
-
-    def _echo(self, topic: bytes) -> None:
-        if self._xpub is None or len(topic) > READY_TOPIC_BYTES or not topic.isascii():
-            return
-        header = {**self._pulse("ready"), **self._stamp(0)}
-        self._xpub.send_multipart(encode(topic.decode(), header), zmq.NOBLOCK)
-
-    def _read_requests(self) -> None:
-        if self._router is None:
-            return
-        desk = Desk(
-            self.instrument, self.epoch, self._sequences, self._store, self._told, self._finished_frames
-        )
-        # For a moment, not for as many as wait: whoever floods this socket delays no message by more.
-        end = time.monotonic() + TURN_S
-        while time.monotonic() < end:
-            try:
-                address, request = envelope(self._router.recv_multipart(zmq.NOBLOCK))
-            except zmq.Again:
-                return
-            self._requests += 1
-            parts = answer(request, desk)
-            size = sum(map(len, parts))
-            if size > SMALL_ANSWER_BYTES and not self._answers.has_room(size):
-                parts = busy(request)
-            try:
-                self._answers.send_whole(self._router, [*address, *parts], zmq.NOBLOCK)
-            except zmq.ZMQError as error:  # the peer went, or does not read its answers
-                log.debug("An answer could not be sent: %s", error)
+    def _ready(self, topic: str) -> list[Part]:
+        return encode(topic, {**self._pulse("ready"), **self._stamp(0)})
 
     def _desk(self) -> Desk:
         told, finished = self._told, self._finished_frames
@@ -383,66 +315,3 @@ class Publisher:
                 pass
         except OSError:
             return
-
-    # -- sockets --
-
-    def _bound(self, kind: int, endpoint: str) -> zmq.Socket[bytes] | None:
-        if not endpoint:
-            return None
-        made = self._context.socket(kind)
-        made.sndhwm = self._settings.subscriber_messages if kind == zmq.XPUB else UNREAD_ANSWERS
-        made.rcvhwm = WAITING_REQUESTS
-        # Nobody sends us much; a scanner that claims gigabytes is disconnected by libzmq.
-        made.setsockopt(zmq.MAXMSGSIZE, SUBSCRIPTION_BYTES if kind == zmq.XPUB else REQUEST_BYTES)
-        made.ipv6 = "[" in endpoint
-        made.linger = 0
-        if self._gate is not None:
-            self._gate.guard(made)
-        if kind == zmq.XPUB:
-            # Every subscription is passed up, also one that another connection still holds: see `_echo`.
-            made.setsockopt(zmq.XPUB_VERBOSER, 1)
-        try:
-            made.bind(endpoint)
-        except zmq.ZMQError as error:
-            raise _bind_error(endpoint, error) from error
-        return made
-
-
-def _bind_error(endpoint: str, error: zmq.ZMQError) -> SemdaemonError:
-    if error.errno == zmq.EADDRINUSE:
-        return SemdaemonError(
-            "endpoint_in_use",
-            f"Cannot publish on {endpoint}: the address is in use.",
-            remedy=f"{BUSY} Else choose others in publish.endpoint and publish.control.",
-        )
-    return SemdaemonError(
-        "endpoint_invalid",
-        f"Cannot publish on {endpoint}: {error}.",
-        remedy="Expected an address of this machine with a port, e.g. tcp://127.0.0.1:5570.",
-    )
-
-
-def _actual(bound: zmq.Socket[bytes] | None) -> str:
-    return "" if bound is None else bound.getsockopt_string(zmq.LAST_ENDPOINT).rstrip("\0")
-
-
-def _checked(event: str, header: Mapping[str, Any], arrays: Sequence[NamedArray]) -> dict[str, Any]:
-    model = EVENTS.get(event)
-    if model is None:
-        raise SemdaemonError("unknown_event", f"{event!r} is not an event; known are {', '.join(EVENTS)}.")
-    unsent = {"schema": SCHEMA, "event": event, "epoch": "", "sequence": 0, "published_at": ""}
-    draft = {**plain(header), **unsent}
-    draft["arrays"] = [describe_array(name, array) for name, array in arrays]
-    try:
-        return plain(model.model_validate(draft).model_dump(mode="json"))  # type: ignore[no-any-return]
-    except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in error.errors())
-        raise SemdaemonError("bad_header", f"A {event} message does not hold: {problems}.") from error
-
-
-def _snapshot(array: Array) -> Array:
-    if not array.flags.writeable and array.flags.c_contiguous:
-        return array
-    copy = np.array(array, order="C")
-    copy.flags.writeable = False
-    return copy

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from semdaemon.frame import Frame, Mask, Pixels
 from semdaemon.worker.child import Child
+from semdaemon.worker.ladder import REMEMBER_S
 from semdaemon.worker.memory import no_room, require_shared
 from semdaemon.worker.shared import Block, Layout
 
@@ -31,6 +34,23 @@ class Patience:
 
     timeout_s: float
     silence_s: float | None = None
+
+
+class Tight:
+    """Remembers for a while how large a frame was that took all memory of a process."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._pixels: float = math.inf
+        self._until = 0.0
+
+    def learn(self, frame: Frame) -> None:
+        """It was this one."""
+        self._pixels, self._until = frame.pixels.size, self._clock() + REMEMBER_S
+
+    def is_for(self, frame: Frame) -> bool:
+        """True where this frame should begin with the smallest tiles."""
+        return frame.pixels.size >= self._pixels and self._clock() < self._until
 
 
 class Exchange:
@@ -82,7 +102,8 @@ class Exchange:
 
     def _fit(self, layout: Layout) -> Any:
         if layout.total_bytes > self._block.size_bytes:
-            require_shared(layout.total_bytes)
+            # The old block is given back first.
+            require_shared(layout.total_bytes - self._block.size_bytes)
         try:
             return self._block.fit(layout)
         except (OSError, MemoryError) as error:

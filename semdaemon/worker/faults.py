@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 Fault = Literal["out_of_memory", "accelerator_fault", "worker_exception"]
@@ -14,8 +15,9 @@ _NO_MEMORY = (
     "alloc_failed",
     "cannot allocate memory",
     "unable to allocate",
+    "could not create a primitive",  # oneDNN says no more than that where it gets no scratch memory
 )
-_ACCELERATOR = ("cuda", "cudnn", "cublas", "hip error", "mps", "accelerator", "driver error")
+_ACCELERATOR = re.compile(r"cuda|cudnn|cublas|\bhip error|\bmps\b|accelerator|\bdriver error")
 
 
 def kind_of(error: BaseException) -> Fault:
@@ -28,7 +30,7 @@ def kind_of(error: BaseException) -> Fault:
         return "worker_exception"
     if any(words in text for words in _NO_MEMORY):
         return "out_of_memory"
-    if "AcceleratorError" in names or any(words in text for words in _ACCELERATOR):
+    if "AcceleratorError" in names or _ACCELERATOR.search(text):
         return "accelerator_fault"
     return "worker_exception"
 

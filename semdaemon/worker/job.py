@@ -126,7 +126,14 @@ class Bench:
             on_host = rung.device == "cpu"
             return room_lacking(job_bytes(pixels, rung.tile_px, self.tile_cost, on_host=on_host))
 
-        return self.ladder.run(run, pixels=pixels, lacking=lacking, told=told, watch=progress.tile)
+        return self.ladder.run(
+            run,
+            pixels=pixels,
+            frugal=bool(job.get("frugal")),
+            lacking=lacking,
+            told=told,
+            watch=progress.tile,
+        )
 
 
 def make_bench(settings: dict[str, Any], send: Send) -> Bench:

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeVar
 
 from semdaemon.errors import FrameError
+from semdaemon.refocus.allocator import give_back_free_blocks
 from semdaemon.refocus.discriminative import Refocuses
 from semdaemon.worker.faults import ends_the_process, kind_of
 
@@ -106,6 +107,7 @@ class Ladder:
         job: Callable[[Refocuses], _T],
         *,
         pixels: int,
+        frugal: bool = False,
         lacking: Callable[[Rung], str] = lambda _: "",
         told: Callable[[Rung, str], None] = lambda _rung, _why: None,
         watch: Callable[[int, int], None] | None = None,
@@ -114,6 +116,8 @@ class Ladder:
 
         Parameters
         ----------
+        frugal
+            Begin with the smallest tiles: the frame took all memory of a process before.
         lacking
             Says before the attempt why a rung cannot have the memory that it needs; empty where it can.
         told
@@ -127,7 +131,7 @@ class Ladder:
             ``out_of_memory`` where no rung is low enough.
         """
         rungs, tried = self.rungs(), []
-        for number in range(self._first(pixels), len(rungs)):
+        for number in range(self._first(pixels, rungs, frugal=frugal), len(rungs)):
             rung = rungs[number]
             why = lacking(rung) or self._try(rung, job, watch)
             if not isinstance(why, str):
@@ -143,7 +147,9 @@ class Ladder:
             "then 'semdaemon requeue'.",
         )
 
-    def _first(self, pixels: int) -> int:
+    def _first(self, pixels: int, rungs: list[Rung], *, frugal: bool) -> int:
+        if frugal:
+            return sum(rung.name == "smaller_tiles" for rung in rungs)
         learnt = self._learnt
         if learnt is None or pixels < learnt.pixels:
             return 0
@@ -181,8 +187,9 @@ class Ladder:
         return self._cpu_engine
 
     def _give_back(self) -> None:
-        """What the failed attempt held: Python's garbage, and the allocator's cache on the device."""
+        """What the failed attempt held: Python's garbage, and the allocators' free blocks."""
         gc.collect()
+        give_back_free_blocks()
         torch = sys.modules.get("torch")  # an engine of another kind has no cache there
         if torch is not None and self._engine.device == "cuda":
             torch.cuda.empty_cache()

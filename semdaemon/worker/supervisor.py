@@ -19,12 +19,13 @@ from semdaemon.settings import Settings
 from semdaemon.worker.answer import WorkerAnswer
 from semdaemon.worker.blame import DEATHS, SUSPICIOUS, blame
 from semdaemon.worker.child import Child, StartRefused
-from semdaemon.worker.exchange import Exchange, Patience, Reply
-from semdaemon.worker.health import Health, Job
+from semdaemon.worker.exchange import Exchange, Patience, Reply, Tight
+from semdaemon.worker.health import Health
 from semdaemon.worker.probing import Prober
 from semdaemon.worker.process import serve
 
 _PROBE_S = 60.0
+_MOST_GONE = 2
 _log = structlog.get_logger("semdaemon.worker")
 
 
@@ -42,6 +43,7 @@ class Worker:
         self._exchange, self._prober = Exchange(), Prober()
         self._child: Child | None = None
         self._silence_s: float | None = None
+        self._tight = Tight()
         self._health = Health(self._settings.backoff_s, self._settings.max_restarts)
         self._stopping = threading.Event()
         # Held by whoever talks to the process, so that `stop` takes nothing from under a job.
@@ -74,6 +76,22 @@ class Worker:
         """True from failing too often until it is known to work again."""
         return self._health.degraded
 
+    @property
+    def signs(self) -> int:
+        """Signs of life in the middle of jobs, since the start: it counts up while a long job goes on."""
+        return self._health.signs
+
+    @property
+    def quiet_s(self) -> float | None:
+        """How long a job in the worker has given no sign of life, seconds; None where none is in it."""
+        job = self._health.job
+        return None if job is None else max(0.0, time.monotonic() - job.heard_at)
+
+    @property
+    def patience_s(self) -> float:
+        """How long a job may give no sign of life before it is taken for hung, seconds."""
+        return self._settings.timeout_s if self._silence_s is None else self._silence_s
+
     def wait_available(self) -> None:
         """Until the pause after a failure is over, or the worker is being stopped."""
         while self._health.pausing and not self._stopping.wait(0.05):
@@ -96,7 +114,7 @@ class Worker:
             if result.passed:
                 self._health.recovered()
             elif not self._stopping.is_set():
-                self._replace(_wrong(result))
+                self._replace(_wrong(result), in_job=True)
             return result.passed
         finally:
             self._talking.release()
@@ -177,19 +195,22 @@ class Worker:
         FrameError
             The worker is well, and says what is wrong with this frame.
         WorkerError
-            One of `semdaemon.worker.blame.DEATHS`: the process was lost over this frame.
+            One of `semdaemon.worker.blame.LOSSES`: the process was lost over this frame.
             ``worker_gone``, ``worker_sick``, ``worker_degraded``, ``worker_stopping`` or a start that
             failed: no fault of this frame.
         """
         with self._talking:
             self.start()
-            self._health.phase, self._health.job = "busy", Job(frame.id, time.monotonic())
+            self._health.begin(frame.id)
             patience = Patience(self._settings.timeout_s, self._silence_s)
             try:
-                reply = self._job(frame, focus_blob, {"everywhere": everywhere}, patience)
+                asked = {"everywhere": everywhere, "frugal": self._tight.is_for(frame)}
+                reply = self._job(frame, focus_blob, asked, patience)
                 if reply.failed:
                     raise self._fault_of(reply.said, frame)
             except WorkerError as error:
+                if error.code == "out_of_memory":
+                    self._tight.learn(frame)
                 self._lost(error)
                 raise
             except FrameError:
@@ -223,11 +244,9 @@ class Worker:
         )
 
     def _hear(self, message: Mapping[str, Any]) -> None:
-        job = self._health.job
-        if message["kind"] == "progress" and job is not None:
-            job.tiles_done, job.tiles_total = message["tiles_done"], message["tiles_total"]
-        elif message["kind"] == "step":
-            frame = None if job is None else job.frame_id
+        self._health.hear(message.get("tiles_done"), message.get("tiles_total"))
+        if message["kind"] == "step":
+            frame = None if self._health.job is None else self._health.job.frame_id
             _log.warning("out of memory", frame=frame, rung=message["rung"], fault=message["why"])
 
     # -- faults ----------------------------------------------------------------------------------------
@@ -246,33 +265,37 @@ class Worker:
             result = self._probe(_PROBE_S)
             passed = result.passed
             _log.info("probe after a fault", frame=frame.id, code=code, **result.as_dict())
-        if blame(code, passed) == "worker":
-            why = self._health.probe.why if self._health.probe is not None else ""
-            return WorkerError(
-                "worker_sick",
-                f"{message}; and the test picture fails too: {why}",
-                remedy="It is started again; nothing counts against the frame. 'semdaemon doctor' checks it.",
-            )
-        return FrameError(code, message, remedy=remedy)
+        guilty = blame(code, passed)
+        if guilty == "frame":
+            return FrameError(code, message, remedy=remedy)
+        why = self._health.probe.why if self._health.probe is not None else ""
+        said = f"{message}; and the test picture fails too: {why}"
+        if guilty == "undecided":
+            return WorkerError(code, said, remedy="The frame is tried once more, in a fresh process.")
+        return WorkerError(
+            "worker_sick",
+            said,
+            remedy="It is started again; nothing counts against the frame. 'semdaemon doctor' checks it.",
+        )
 
     def _lost(self, error: WorkerError) -> None:
         if self._stopping.is_set():
             self._kill()
             raise WorkerError("worker_stopping", "The worker is being stopped.") from error
-        if error.code == "worker_gone":
+        if error.code == "worker_gone" and self._health.failures_in_a_row < _MOST_GONE:
             # Killed while it was idle: nothing to learn from that, and no reason to pause.
             self._kill()
             self._health.gone(error.message)
             _log.warning("worker gone", fault=error.message)
             return
-        self._replace(error)
+        self._replace(error, in_job=True)
 
-    def _replace(self, error: WorkerError, *, lasting: bool = False) -> None:
+    def _replace(self, error: WorkerError, *, lasting: bool = False, in_job: bool = False) -> None:
         """Kill the process; the next start comes after a pause."""
         self._kill()
         if self._stopping.is_set():
             return
-        pause_s = self._health.failed(error.code, str(error), lasting=lasting)
+        pause_s = self._health.failed(error.code, str(error), lasting=lasting, in_job=in_job)
         _log.warning(
             "worker failed",
             fault=str(error),

@@ -24,9 +24,12 @@ def say(**told: Any) -> None:
 
 def acquire(directory: str, name: str, endpoint: str | None, frames: int) -> dict[str, Any]:
     from pycromanager import Acquisition, multi_d_acquisition_events
-    from semdaemon_hook import Refocus
+    from semdaemon_hook import Advice, Refocus
 
     refocus = Refocus(endpoint) if endpoint else None
+    # Nobody publishes there: a receiver that finds nothing, or the wrong thing, must not be felt either.
+    advice = Advice(refocus, endpoint) if refocus is not None and endpoint else None
+    hooks = {} if advice is None else {"pre_hardware_hook_fn": advice.pre_hardware_hook_fn}
     saved = 0
 
     def image_saved(axes: dict[str, Any], dataset: Any) -> None:
@@ -36,17 +39,19 @@ def acquire(directory: str, name: str, endpoint: str | None, frames: int) -> dic
             refocus.image_saved_fn(axes, dataset)
         say(saved=saved)
 
-    with Acquisition(directory=directory, name=name, image_saved_fn=image_saved) as acquisition:
+    with Acquisition(directory=directory, name=name, image_saved_fn=image_saved, **hooks) as acquisition:
         acquisition.acquire(multi_d_acquisition_events(num_time_points=frames, time_interval_s=INTERVAL_S))
     dataset = acquisition.get_dataset()
     times = [float(dataset.read_metadata(time=number)["ElapsedTime-ms"]) for number in range(frames)]
     on_disk = sum(dataset.read_image(time=number).shape == (512, 512) for number in range(frames))
-    if refocus is not None:
+    if refocus is not None and advice is not None:
+        advice.close()
         refocus.close(2.0)
     return {
         "ended": True,
         "on_disk": on_disk,
         "interval_ms": statistics.median(after - before for before, after in pairwise(times)),
+        "advice_failed": None if advice is None else advice.counts.failed,
         "counts": None if refocus is None else {
             key: getattr(refocus.counts, key) for key in ("sent", "dropped", "refused", "failed")
         },

@@ -28,14 +28,14 @@ pytest.importorskip("mm_test_adapters", reason="needs the DemoCamera of mm-test-
 SERIES = """
 import sys, numpy as np
 sys.path.insert(0, {examples!r})
-from closed_loop import beads
+from closed_loop import beads, detected
 core = beads()
 taken = []
 for z in np.arange(-10.0, 10.5, 1.0):
     core.set_position(float(z))
     core.wait_for_system()
     core.snap_image()
-    taken.append(np.asarray(core.get_image()))
+    taken.append(detected(np.asarray(core.get_image()), None)[0])
 np.save({file!r}, np.stack(taken))
 import os; os._exit(0)
 """
@@ -78,13 +78,16 @@ def test_blur_against_z_is_symmetric_monotone_and_smallest_in_focus(tmp_path: Pa
     sigma = []
     for pixels in np.load(file):
         frame = Frame("0" * 16, "test", "test:", pixels, "", Area.whole(pixels.shape))
-        blur = focus_map(frame, settings, scorer).blur
-        assert blur is not None
-        sigma.append(blur.sigma_px)
+        focus = focus_map(frame, settings, scorer)
+        assert focus.counts()["undecided"] == 0
+        assert focus.blur is not None
+        sigma.append(focus.blur.sigma_px)
     down, up = np.array(sigma[10::-1]), np.array(sigma[10:])
-    np.testing.assert_allclose(down, up, rtol=0.02)
+    np.testing.assert_allclose(down, up, rtol=0.03)
     assert (np.diff(up) > 0).all(), sigma
-    assert int(np.argmin(sigma)) == 10
+    assert (np.diff(down) > 0).all(), sigma
+    assert abs(int(np.argmin(sigma)) - 10) <= 1
+    print(" ".join(f"{value:.2f}" for value in sigma))  # noqa: T201
     # A hyperbola, as in the fit: sigma_0 = 1.95 px, k = 0.68 px/um.
     distance = np.arange(11.0)
     np.testing.assert_allclose(up, np.sqrt(1.95**2 + (0.68 * distance) ** 2), rtol=0.06)

@@ -7,7 +7,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -115,3 +115,32 @@ def test_why_tells_of_a_file_with_an_odd_name_in_whole_lines(running: Any) -> No
     assert not any(line.startswith("{") for line in told.splitlines())
     assert "Frame" in asked(running, "requeue", str(rows["0.tif"]), "--state", str(running.state))
     running.wait_final(3)
+
+
+def test_no_secret_reaches_log_status_or_metrics(tmp_path: Path, daemon: Callable[..., Any]) -> None:
+    keys = tmp_path / "keys"
+    for made in ("server", "token"):
+        asked_for = [sys.executable, "-m", "semdaemon", "keys", made, "--folder", str(keys)]
+        subprocess.run(asked_for, check=True, capture_output=True, timeout=60)
+    secret = (keys / "server.key_secret").read_text().split('secret-key = "')[1].split('"')[0]
+    token_file = next(path for path in keys.iterdir() if "token" in path.name)
+    token = token_file.read_text().strip()
+    curve = {"curve_secret_file": str(keys / "server.key_secret"), "curve_allowed": str(keys / "allowed")}
+    (tmp_path / "acquired").mkdir()
+    running = daemon(
+        tmp_path / "acquired",
+        daemon={"log_level": "debug"},
+        refocus={"enabled": False},
+        publish=curve,
+        pushed=curve,
+        page={"port": 0, "token_file": str(token_file)},
+    )
+    page, bearer = running.addresses["page"], {"authorization": f"Bearer {token}"}
+    httpx.get(f"{page}?token={token}")
+    told = [httpx.get(page + path, headers=bearer) for path in ("api/status", "metrics", "readyz")]
+    assert [answer.status_code for answer in told] == [200, 200, 200]
+    running.stop()
+    everything = running.log.read_text() + "".join(answer.text for answer in told)
+    assert '"daemon stopped"' in everything
+    assert secret not in everything
+    assert token not in everything

@@ -179,7 +179,8 @@ def _judge_delay(heard: list[dict[str, Any]]) -> None:
         alone, crowd = _figures(heard, "alone", event), _figures(heard, "crowd", event)
         # Of the same order on a machine where others work too; a stuck one that is waited for costs seconds.
         assert crowd["median"] < 2 * alone["median"] + 5
-        assert crowd["p99"] < 3 * alone["p99"] + 50
+        assert crowd["p95"] < 3 * alone["p95"] + 50
+        assert crowd["p99"] < 1000
 
 
 def _judge_loss(name: str, report: dict[str, Any], sent: dict[str, int], first: dict[str, int]) -> None:

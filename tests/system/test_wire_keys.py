@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -27,7 +28,8 @@ def _run(*arguments: object) -> subprocess.CompletedProcess[str]:
     handlers, level = root.handlers[:], root.level
     with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as ended:
         main([str(each) for each in arguments])
-    root.handlers[:], root.level = handlers, level
+    root.handlers[:] = handlers
+    root.setLevel(level)
     return subprocess.CompletedProcess(arguments, int(ended.value.code or 0), out.getvalue(), err.getvalue())
 
 
@@ -75,12 +77,17 @@ def test_a_daemon_with_keys_is_heard_by_those_who_have_one_and_never_tells_a_sec
     endpoint = {"endpoint": "tcp://0.0.0.0:*", "control": "tcp://0.0.0.0:*"}
     folder = tmp_path / "frames"
     folder.mkdir()
-    running = daemon(folder, publish={**endpoint, **curve}, pushed=curve, refocus={"enabled": False})
+    _run("keys", "token", "--folder", keys)
+    open_page = {"host": "0.0.0.0", "token_file": str(keys / "page.token")}  # noqa: S104
+    settings = {"publish": {**endpoint, **curve}, "pushed": curve, "page": open_page}
+    running = daemon(folder, **settings, refocus={"enabled": False})
     control = running.addresses["control"].replace("0.0.0.0", "127.0.0.1")  # noqa: S104
     listen_at = running.addresses["endpoint"].replace("0.0.0.0", "127.0.0.1")  # noqa: S104
     own = ("--key", keys / "anna.key_secret", "--server-key", keys / "server.key")
     status = _run("status", "--control", control, *own)
     assert status.returncode == 0, status.stderr
+    assert "can be reached from other machines, with the token" in status.stdout
+    assert "the page can be reached from other machines" in running.log.read_text()
     beside = _run("status", "-c", running.config, "--control", control, "--json")
     assert json.loads(beside.stdout)["wire"]["keys_allowed"] == ["anna"]
     refused = _run("status", "--control", control, "--timeout", "0.5")
@@ -89,10 +96,15 @@ def test_a_daemon_with_keys_is_heard_by_those_who_have_one_and_never_tells_a_sec
     arguments = ("--control", control, "--topic", "sem/heartbeat/", "--count", "1", "--timeout", "10")
     heard = _run("listen", listen_at, *arguments, *own, "--json")
     assert json.loads(heard.stdout)["event"] == "heartbeat", heard.stderr
-    page = running.addresses["page"]
+    token = (keys / "page.token").read_text(encoding="ascii").strip()
+    page = f"http://127.0.0.1:{urlsplit(running.addresses['page']).port}/"
+    assert httpx.get(f"{page}api/status").status_code == 401
+    opens = {"authorization": f"Bearer {token}"}
     shown = _run("config", "show", "-c", running.config).stdout
     texts = [status.stdout, beside.stdout, heard.stdout, shown, running.log.read_text()]
-    texts += [httpx.get(f"{page}api/status").text, httpx.get(f"{page}metrics").text]
+    texts += [httpx.get(f"{page}{what}", headers=opens).text for what in ("api/status", "metrics", "")]
+    assert "semdaemon_wire_keys_refused_total" in texts[-2]
+    assert not any(token in text for text in texts)
     for file in keys.glob("*.key_secret"):
         secret = file.read_text(encoding="ascii").split('secret-key = "')[1].split('"')[0]
         assert not any(secret in text for text in texts)

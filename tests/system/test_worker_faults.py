@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import numpy_worker as fake
 import psutil
 import pytest
+import tifffile
+from click.testing import CliRunner
 
+from semdaemon import doctor
+from semdaemon.cli import refocus as cli_refocus
 from semdaemon.errors import FrameError, WorkerError
 from semdaemon.focus import BLURRED, FocusMap
 from semdaemon.frame import Area, Frame
@@ -270,5 +276,74 @@ def test_weights_without_a_stored_answer_are_compared_with_their_first_one() -> 
         with pytest.raises(WorkerError) as caught:
             worker.refocus(*a_frame(fake.FALLS_ILL))
         assert caught.value.code == "worker_sick"
+    finally:
+        worker.stop()
+
+
+def test_doctor_says_whether_device_and_weights_give_the_stored_answer(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    healed = tmp_path / "healed"
+    settings = settings_with(weights=str(healed))
+    monkeypatch.setattr(doctor, "Worker", partial(Worker, target=fake.serve_wrongly))
+    (found,) = doctor._worker(settings)
+    assert (found.check, found.state) == ("worker", "wrong")
+    assert "off by" in found.detail
+    assert found.remedy
+    healed.touch()
+    ok = {each.check: each for each in doctor._worker(settings)}
+    assert {each.state for each in ok.values()} == {"ok"}
+    assert "stored answer" in ok["refocusing"].detail
+
+
+def test_refocus_of_many_files_goes_on_after_a_file_that_kills_the_worker(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    names = {"dies": fake.DIES, "raises": fake.RAISES, "smaller": fake.SMALLER_TILES, "good": 256}
+    for name, height in names.items():
+        frame, _ = a_frame(height)
+        tifffile.imwrite(tmp_path / f"{name}.tif", frame.pixels)
+    config = tmp_path / "semdaemon.toml"
+    config.write_text('[worker]\ndevice = "cpu"\nbackoff_s = 0.01\n', encoding="utf-8")
+    monkeypatch.setattr(cli_refocus, "Worker", partial(Worker, target=fake.serve))
+    files = [str(tmp_path / f"{name}.tif") for name in names]
+    arguments = [*files, "-o", str(tmp_path / "out"), "-c", str(config), "--everywhere", "--json"]
+    done = CliRunner().invoke(cli_refocus.command, arguments, standalone_mode=False)
+    # The command's group sends the log elsewhere; called alone, it shares standard output with the answers.
+    answers = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    said = {Path(each["file"]).stem: each for each in answers}
+    assert done.return_value == 1
+    assert said["dies"]["code"] == "quarantined"
+    assert "2 worker processes" in said["dies"]["error"]
+    assert said["raises"]["code"] == "worker_exception"
+    assert said["smaller"]["rung"]["name"] == "smaller_tiles"
+    assert said["good"]["reason"] == said["smaller"]["reason"] == "refocused"
+    assert sorted(path.name for path in (tmp_path / "out").glob("*.tif")) == [
+        "good.refocused.tif",
+        "smaller.refocused.tif",
+    ]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot suspend a process by signal")
+def test_sigstop_of_an_idle_worker_is_no_fault_of_the_frame_that_comes_next(up: Worker) -> None:
+    pid = pid_of(up)
+    os.kill(pid, signal.SIGSTOP)
+    with pytest.raises(WorkerError) as caught:
+        up.refocus(*a_frame(256))
+    assert caught.value.code == "worker_gone"
+    assert gone(pid)
+    assert works(up)
+
+
+@pytest.mark.slow
+def test_a_process_that_goes_away_again_and_again_gets_pauses_too() -> None:
+    worker = Worker(settings_with(backoff_s=5.0), target=fake.serve_one_job)
+    codes = []
+    try:
+        while not worker.describe()["retry_in_s"] and len(codes) < 9:
+            with pytest.raises(WorkerError) as caught:
+                worker.refocus(*a_frame(256))
+            codes.append(caught.value.code)
+        assert codes == ["worker_gone"] * 3
     finally:
         worker.stop()

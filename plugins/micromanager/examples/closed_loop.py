@@ -18,6 +18,7 @@ import random
 import sys
 
 import mm_test_adapters
+import numpy as np
 from pycromanager import Acquisition, Core, start_headless
 from semdaemon_hook import Advice, Refocus
 
@@ -35,6 +36,11 @@ def beads() -> Core:
     for name, value in settings.items():
         core.set_property("Camera", name, value)
     return core
+
+
+def detected(image, metadata):
+    """The demo camera knows no noise; a detector does (counts and a background, Poisson's)."""
+    return np.random.default_rng().poisson(0.25 * image + 20).astype(np.uint16), metadata
 
 
 def main(options: argparse.Namespace) -> None:
@@ -63,6 +69,7 @@ def main(options: argparse.Namespace) -> None:
         "run",
         pre_hardware_hook_fn=correct,
         post_hardware_hook_fn=drift,
+        image_process_fn=detected,
         image_saved_fn=refocus.image_saved_fn,
     ) as acquisition:
         acquisition.acquire(series + frames)

@@ -191,8 +191,9 @@ class Advice:
         correction = advised.correction_um
         if correction is None and self.explore and advised.candidates_um:
             correction = advised.candidates_um[0]
-        elif correction is not None and abs(correction) <= (advised.correction_sd_um or 0.0):
-            return None  # it does not know either
+        size, size_sd = advised.magnitude_um, advised.magnitude_sd_um
+        if size is not None and size_sd is not None and size <= size_sd:
+            return None  # within what it knows, focus is where it should be
         return None if correction is None or advised.at_um is None else advised.at_um + correction
 
     def _planned_um(self, at_um: float | None) -> float | None:

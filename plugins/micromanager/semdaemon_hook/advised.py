@@ -26,6 +26,8 @@ class Advised:
         Whether the frame should be taken again.
     at_um, correction_um, correction_sd_um
         The frame's focus coordinate, what to add to it, and how sure that is.
+    magnitude_um, magnitude_sd_um
+        How far off it is, whichever way, and how sure that is.
     candidates_um
         The two possible corrections, the likelier first, where the daemon does not know the side.
     uri
@@ -42,6 +44,8 @@ class Advised:
     at_um: float | None
     correction_um: float | None
     correction_sd_um: float | None
+    magnitude_um: float | None
+    magnitude_sd_um: float | None
     candidates_um: tuple[float, ...]
     uri: str
     header: Mapping[str, Any] = field(repr=False)
@@ -69,6 +73,8 @@ def parse(parts: list[bytes]) -> Advised | None:
             at_um=_number(focus.get("at_um")),
             correction_um=_number(focus.get("correction_um")),
             correction_sd_um=_number(focus.get("correction_sd_um")),
+            magnitude_um=_number(focus.get("magnitude_um")),
+            magnitude_sd_um=_number(focus.get("magnitude_sd_um")),
             candidates_um=tuple(value for value in candidates if value is not None),
             uri=str(header["frame"]["uri"]),
             header=header,

@@ -24,6 +24,7 @@ TOPIC = b"sem/advice/"
 def header(run: str = "run_1", **changed: Any) -> dict[str, Any]:
     focus = {
         "axis": "stage_z", "at_um": 10.0, "correction_um": -2.0, "correction_sd_um": 0.2, "candidates_um": [],
+        "magnitude_um": 2.0, "magnitude_sd_um": 0.2,
     }  # fmt: skip
     focus.update({key: changed.pop(key) for key in list(changed) if key in focus})
     told = {"schema": "semdaemon-1.0", "event": "advice", "run": {"id": "89abcdef", "dataset": run},
@@ -166,7 +167,7 @@ def test_a_stack_moves_about_the_middle_that_it_is_told(
     [
         {"correction_um": None},
         {"correction_um": None, "candidates_um": [1.0, -1.0]},
-        {"correction_um": 0.1, "correction_sd_um": 0.2},
+        {"correction_um": 0.1, "magnitude_um": 0.1, "magnitude_sd_um": 0.2},
         {"reasons": ["beyond_repair"]},
         {"at_um": None},
         {"correction_um": float("nan")},

@@ -14,7 +14,7 @@ from ..scenario import Plan, Scenario
 
 KILLS = 1000
 _DAEMON_SHARE = 0.4
-_BACKLOG = 60
+_BACKLOG = 40
 _DRAIN_SHARE = 0.15
 _EARLY_SHARE = 0.45
 _LONGEST_WAIT_S = 30.0
@@ -41,7 +41,7 @@ def _wait(lab: Lab, rng: Random) -> None:
     if rng.random() < _EARLY_SHARE:
         time.sleep(rng.uniform(0.0, 0.8) * lab.pace)
         return
-    deadline = time.monotonic() + _LONGEST_WAIT_S * lab.pace
+    deadline = time.monotonic() + _LONGEST_WAIT_S * lab.refocuses
     while lab.running and not lab.said_since_start("worker ready") and time.monotonic() < deadline:
         time.sleep(0.02)
     time.sleep(rng.uniform(0.0, 1.5) * lab.pace)
@@ -50,8 +50,9 @@ def _wait(lab: Lab, rng: Random) -> None:
 def _write(lab: Lab, ending: threading.Event) -> None:
     while not ending.is_set():
         if lab.waiting() < _BACKLOG:
-            lab.write_many(5)
-        ending.wait(0.3)
+            lab.write("sharp")
+            lab.write("blurred")
+        ending.wait(0.4)
 
 
 def _kill_daemon(lab: Lab, rng: Random) -> None:

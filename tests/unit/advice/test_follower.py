@@ -134,7 +134,7 @@ def test_all_is_well_is_said_once() -> None:
 
 def test_an_alarm_needs_two_frames_in_a_row_and_so_does_its_end() -> None:
     alarm, streak, course = False, 0, []
-    for now_ in ("off", "on", "off", "between", "off", "off", "on", "between", "on", "on"):
+    for now_ in ("out", "in", "out", "between", "out", "out", "in", "between", "in", "in"):
         alarm, streak = alarm_after(alarm, streak, now_)
         course.append(alarm)
     assert course == [False] * 5 + [True] * 4 + [False]

@@ -79,9 +79,9 @@ def test_a_requeued_frame_is_listed_for_each_of_its_ends(journal):
     assert [each.state for each in _all(journal, position)] == ["skipped"]
 
 
-@pytest.mark.parametrize("limit", [1, 3, 200, 10**9])
+@pytest.mark.parametrize("limit", [1, 3, 10**9])
 def test_pages_of_any_size_tell_each_end_once(journal, limit):
-    keys = _see(journal, *(f"{number}" for number in range(450)))
+    keys = _see(journal, *(f"{number}" for number in range(260)))
     for key in keys[::2]:
         journal.finish(key, "skipped", "vanished")
     told = _all(journal, limit=limit)

@@ -56,17 +56,18 @@ def test_without_the_token_nothing_is_told(guarded, world):
     world.add("secret_sample.tif")
     shown = [{}, {"authorization": "Bearer wrong"}, {"authorization": f"Basic {TOKEN}"}]
     shown += [{"cookie": f"semdaemon_page={TOKEN}"}, {"cookie": "semdaemon_page="}, {"cookie": ";;=\x01"}]
-    for headers in shown:
-        for route in (*ROUTES, "/nowhere"):
-            answer = httpx.get(f"{guarded.url}{route[1:]}", headers=headers)
-            assert answer.status_code == 401, route
-            assert answer.headers["www-authenticate"].startswith("Bearer")
-            assert "secret_sample" not in answer.text
-            assert "set-cookie" not in answer.headers
-    assert httpx.get(f"{guarded.url}?token=wrong").status_code == 401
-    assert httpx.get(f"{guarded.url}api/status?token={TOKEN}").status_code == 401  # only the page itself
-    assert httpx.get(f"{guarded.url}?{'a=1&' * 500}").status_code == 401
-    assert httpx.post(guarded.url).status_code == 401
+    with httpx.Client(base_url=guarded.url) as client:
+        for headers in shown:
+            for route in (*ROUTES, "/nowhere"):
+                answer = client.get(route, headers=headers)
+                assert answer.status_code == 401, route
+                assert answer.headers["www-authenticate"].startswith("Bearer")
+                assert "secret_sample" not in answer.text
+                assert "set-cookie" not in answer.headers
+        assert client.get("/?token=wrong").status_code == 401
+        assert client.get(f"/api/status?token={TOKEN}").status_code == 401  # only the page itself
+        assert client.get(f"/?{'a=1&' * 500}").status_code == 401
+        assert client.post("/").status_code == 401
 
 
 def test_programs_show_the_token_and_health_is_open_to_all(guarded):
@@ -106,8 +107,9 @@ def test_a_name_that_is_not_ours_is_refused_with_the_token_too(guarded, host):
 
 
 def test_wrong_tokens_are_logged_now_and_then_and_never_shown(guarded, caplog):
-    for number in range(50):
-        httpx.get(f"{guarded.url}?token=guess{number}")
+    with httpx.Client(base_url=guarded.url) as client:
+        for number in range(50):
+            client.get(f"/?token=guess{number}")
     said = [record.getMessage() for record in caplog.records if record.name.startswith("semdaemon")]
     assert len([line for line in said if "A wrong token" in line]) == 1
     assert not any("guess" in line for line in said)

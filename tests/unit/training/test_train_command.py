@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from semdaemon.cli.train import command
-from semdaemon.refocus import networks
+from semdaemon.refocus import networks, probe
 from semdaemon.refocus.weights import load_card, read_tensors
 from semdaemon.training import degrade, loop
 
@@ -38,6 +38,7 @@ def test_train_writes_weights_that_the_daemon_can_load(
     assert json.loads(result.stdout)["sha256"] == card.sha256
     assert card.spec["filters"] == read_tensors(card)["fine.head.weight"].shape[0] == 4
     assert card.trained_on[0]["frames"] > 0
+    assert probe.usable(card.probe)  # a worker is held to this answer
 
 
 def test_fine_tuning_starts_from_the_shipped_weights(frames: Path, tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ REQUESTS = {
 }
 
 
-def _late_ms(publisher, subscriber, count=150):
+def _late_ms(publisher, subscriber, count=80):
     late = []
     for number in range(count):
         begin = time.perf_counter()
@@ -60,7 +60,7 @@ def test_a_flood_of_requests_delays_no_message_and_keeps_to_its_memory(make_publ
     options = {"last_value": False}
     with Subscriber(publisher.endpoint, publisher.control_endpoint, ("sem/fault/",), **options) as subscriber:
         subscriber.ready()
-        alone, _ = _late_ms(publisher, subscriber, 50)
+        alone, _ = _late_ms(publisher, subscriber, 30)
         before = psutil.Process().memory_info().rss
         arguments = [sys.executable, "-c", FLOOD, publisher.control_endpoint, "30", REQUESTS[kind]]
         with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as flood:
@@ -73,17 +73,15 @@ def test_a_flood_of_requests_delays_no_message_and_keeps_to_its_memory(make_publ
         f"{kind}: {requests} requests; median {alone[0]:.2f} ms alone, {flooded[0]:.2f} ms flooded, "
         f"95 % {flooded[1]:.2f} ms, most {most:.1f} ms; memory grew by {grown:.0f} MiB\n"
     )
-    assert requests > 500
+    assert requests > 200
     assert flooded[0] < alone[0] + 40
     assert flooded[1] < 200
     assert grown < 64 + 48  # answers that are not read, and what the sockets hold
     assert ask(publisher.control_endpoint, {"request": "status"}, 10)["reply"] == "status"
 
 
-def test_who_asks_too_much_without_reading_is_told_to_read_and_others_are_answered(
-    make_publisher, monkeypatch
-):
-    monkeypatch.setattr("semdaemon.wire.publisher.ANSWERS_BYTES", 2 * 2**20)
+def test_who_does_not_read_is_told_to_and_others_are_answered(make_publisher, monkeypatch):
+    monkeypatch.setattr("semdaemon.wire.reception.ANSWERS_BYTES", 16 * 2**20)
     publisher = make_publisher()
     picture = bytes(500_000)
     for _ in range(20):
@@ -98,7 +96,7 @@ def test_who_asks_too_much_without_reading_is_told_to_read_and_others_are_answer
         deadline = time.monotonic() + 10
         while publisher.counters["requests"] < 30:
             assert time.monotonic() < deadline
-        assert publisher.counters["unread_answer_bytes"] < 12 * 2**20
+        assert publisher.counters["unread_answer_bytes"] <= 17 * 2**20
         assert ask(publisher.control_endpoint, {"request": "status"})["reply"] == "status"
         replies = [client.recv_json() if client.poll(5000) else {}]
         while client.rcvmore:

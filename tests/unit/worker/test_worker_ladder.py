@@ -122,3 +122,10 @@ def test_a_fault_that_stays_taints_the_process_though_the_frame_is_served() -> N
     ladder = a_ladder()
     ladder.run(served_from(1, AcceleratorError("CUDA error: out of memory"))[0], pixels=1)
     assert ladder.tainted
+
+
+def test_a_frame_that_took_all_memory_of_a_process_begins_with_the_smallest_tiles() -> None:
+    job, stood = served_from(1, MemoryError())
+    _, rung = a_ladder().run(job, pixels=1, frugal=True)
+    assert stood == ["Engine cuda 64", "Windows cuda 64"]
+    assert rung.name == "windows"

@@ -14,8 +14,8 @@ from semdaemon.errors import SemdaemonError, WorkerError
 from semdaemon.frame import Area, Frame
 from semdaemon.journal import Journal, Row, find_journal
 from semdaemon.metrics import Metrics
+from semdaemon.pipeline.workerwatch import MOST_ILLNESSES, WorkerWatch
 from semdaemon.sources import Sighting
-from semdaemon.workerwatch import MOST_ILLNESSES, WorkerWatch
 
 
 @dataclass
@@ -160,6 +160,16 @@ def test_what_is_no_fault_of_the_frame_costs_it_no_attempt(watch: WorkerWatch, r
         lose(watch, row, WorkerError(code, "not now"))
     assert watch.journal.row(row.key).attempts == 0
     assert watch.journal.losses(row.key).in_all == 0
+
+
+def test_no_memory_in_two_fresh_workers_is_told_as_that(watch: WorkerWatch, row: Row) -> None:
+    for _ in range(2):
+        assert watch.verdict(row) is None
+        lose(watch, row, WorkerError("out_of_memory", "Memory is too small for this frame."))
+        assert watch.is_up()
+    guilty = watch.verdict(row)
+    assert guilty is not None
+    assert guilty.code == "out_of_memory"
 
 
 def test_requeue_begins_anew(watch: WorkerWatch, row: Row) -> None:

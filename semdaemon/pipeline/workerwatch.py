@@ -11,7 +11,7 @@ from semdaemon.errors import FrameError, SemdaemonError, WorkerError
 from semdaemon.journal import Journal, Row
 from semdaemon.metrics import Metrics
 from semdaemon.outbound import Outbound
-from semdaemon.worker import DEATHS, MOST_LOSSES, Worker
+from semdaemon.worker import LOSSES, MOST_LOSSES, Worker
 
 MOST_ILLNESSES = 5
 """Losses that were excused are counted too: what always coincides is no accident."""
@@ -52,6 +52,12 @@ class WorkerWatch:
         losses = self.journal.losses(row.key)
         if losses.counted < MOST_LOSSES and losses.in_all < MOST_ILLNESSES:
             return None
+        if losses.last.startswith("out_of_memory"):
+            return FrameError(
+                "out_of_memory",
+                f"{row.path}: two fresh workers had no memory for this frame; {losses.last}",
+                remedy="Free memory, or bin the frame; then 'semdaemon requeue'.",
+            )
         return FrameError(
             "quarantined",
             f"{row.path}: {losses.in_all} worker processes were lost over this frame; "
@@ -63,7 +69,7 @@ class WorkerWatch:
         """The worker gave no answer: what that means for the frame, on disk before anything else is done."""
         self.metrics.faults.labels(error.code).inc()
         detail = f"{error.code}: {error.message}"
-        if error.code in DEATHS:
+        if error.code in LOSSES:
             losses = self.journal.worker_lost(row.key, detail)
             self._suspect = row.key
             _log.warning("worker lost", frame=row.frame_id, code=error.code, counted=losses.counted)

@@ -51,8 +51,15 @@ class Outbound:
         self._settings, self._publisher = settings, publisher
         self._sinks, self._metrics = list(sinks), metrics
 
-    def score(self, frame: Frame, focus: FocusMap, *, redelivered: bool = False) -> None:
-        """Events ``score`` and ``preview``."""
+    def score(
+        self,
+        frame: Frame,
+        focus: FocusMap,
+        *,
+        redelivered: bool = False,
+        aperture_rad: float | None = None,
+    ) -> None:
+        """Events ``score`` and ``preview``; with the beam's half angle, tilts are told in degrees too."""
         header = {
             "frame": frame_header(frame),
             "tile_px": focus.tile_px,
@@ -63,7 +70,7 @@ class Outbound:
             "median_sigma_px": focus.median_sigma_px(),
             "redelivered": redelivered,
             "warnings": list(frame.warnings),
-            "artefacts": [artefact.as_json() for artefact in focus.artefacts],
+            **focus.survey.as_json(aperture_rad),
         }
         arrays = (
             ("sigma_px", focus.sigma_px.astype(np.float32)),

@@ -10,11 +10,14 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from semdaemon.focus.artefacts import Artefact, examine
+from semdaemon.focus.analytic import CURVES, MeasureScorer
+from semdaemon.focus.artefacts import examine
 from semdaemon.focus.blur import Blur, frame_blur
 from semdaemon.focus.estimate import Array, Estimate, Scorer, joined
 from semdaemon.focus.field import Smoothness, with_context
+from semdaemon.focus.noise import noise_of
 from semdaemon.focus.stored import damaged, packed, unpacked
+from semdaemon.focus.survey import NOTHING, Survey, survey
 from semdaemon.focus.tiles import Grid, has_signal
 from semdaemon.frame import Area, Frame, Pixels
 from semdaemon.plugs import load_plug
@@ -25,6 +28,10 @@ SHARP, BLURRED, BEYOND_REPAIR, UNDECIDED = range(4)
 
 SCORER_GROUP = "semdaemon.scorers"
 _BATCH_TILES = 64
+
+REPAIRED_UP_TO_PX = 12.0
+"""Blur up to which the shipped weights gain, by their card: what ``auto`` means where none was read."""
+
 _ARRAYS = {"sigma_px": "f", "sigma_relative_sd": "f", "score": "f", "verdict": "u"}
 """Arrays of a map and the kind of their numbers."""
 
@@ -51,8 +58,8 @@ class FocusMap:
         Name and version or sha256 of what scored it.
     blur
         Of the frame as a whole; None where no tile's blur is known.
-    artefacts
-        What in the frame misleads a judgement of its focus; the tiles concerned are undecided.
+    survey
+        What the frame as a whole shows; empty where the map was read back.
     """
 
     tile_px: int
@@ -63,7 +70,7 @@ class FocusMap:
     verdict: npt.NDArray[np.uint8]
     scorer: str
     blur: Blur | None = None
-    artefacts: tuple[Artefact, ...] = ()
+    survey: Survey = NOTHING
 
     @property
     def rows(self) -> int:
@@ -96,17 +103,11 @@ class FocusMap:
             "sigma_relative_sd": _rows(self.sigma_relative_sd, 3),
             "score": _rows(self.score, 4),
             "verdict": [[VERDICTS[code] for code in row] for row in self.verdict],
-            "artefacts": [artefact.as_json() for artefact in self.artefacts],
         }
 
     def to_bytes(self) -> bytes:
         """Compact form for the journal; `from_bytes` is its inverse."""
-        header = {
-            "tile_px": self.tile_px,
-            "area": self.area.as_list(),
-            "scorer": self.scorer,
-            "artefacts": [[artefact.code, artefact.tiles] for artefact in self.artefacts],
-        }
+        header = {"tile_px": self.tile_px, "area": self.area.as_list(), "scorer": self.scorer}
         return packed(
             {
                 "header": np.frombuffer(json.dumps(header).encode(), np.uint8),
@@ -127,7 +128,6 @@ class FocusMap:
                 tile_px=int(header["tile_px"]),
                 area=Area(*header["area"]),
                 scorer=str(header["scorer"]),
-                artefacts=tuple(Artefact(str(c), int(n)) for c, n in header.get("artefacts", ())),
                 **maps,
             )
         except (ValueError, TypeError, LookupError, ArithmeticError, RecursionError) as error:
@@ -148,6 +148,7 @@ def focus_map(frame: Frame, settings: Focus, scorer: Scorer) -> FocusMap:
     SemdaemonError
         Whatever the scorer raises.
     """
+    settings = in_pixels(settings, frame)
     grid = Grid(frame.image_area, settings.tile_px)
     shape = (grid.rows, grid.cols)
     tiles = grid.tiles(frame.image)
@@ -163,6 +164,9 @@ def focus_map(frame: Frame, settings: Focus, scorer: Scorer) -> FocusMap:
     verdict[~known] = UNDECIDED
     relative_sd[~known] = np.nan
     blur = frame_blur(sigma_px, relative_sd, settings.max_relative_sd)
+    # From tiles alone: estimates that neighbours had a say in are no longer independent of each other.
+    alone_sd = np.where(known, estimate.relative_sd, np.nan)
+    surveyed = survey(grid, fitness.artefacts, estimate.sigma_px, alone_sd, noise_of(frame.image))
     undecided = verdict == UNDECIDED
     sigma_px[undecided] = score[undecided] = np.nan
     return FocusMap(
@@ -174,8 +178,17 @@ def focus_map(frame: Frame, settings: Focus, scorer: Scorer) -> FocusMap:
         verdict.reshape(shape),
         scorer.name,
         blur,
-        fitness.artefacts,
+        surveyed,
     )
+
+
+def in_pixels(settings: Focus, frame: Frame) -> Focus:
+    """The settings with ``sharp_sigma_px`` raised to ``sharp_sigma_nm`` where the frame has a pixel size."""
+    if not settings.sharp_sigma_nm or frame.pixel_size_m is None:
+        return settings
+    pixel_nm = 1e9 * float(np.sqrt(np.prod(frame.pixel_size_m)))
+    sharp_px = max(settings.sharp_sigma_px, settings.sharp_sigma_nm / pixel_nm)
+    return settings.model_copy(update={"sharp_sigma_px": sharp_px})
 
 
 def estimate_alone(
@@ -200,7 +213,8 @@ def judge(estimate: Estimate, settings: Focus) -> tuple[Array, Array, Array, npt
     otherwise, and wherever the blur's logarithm is known no better than ``max_relative_sd``.
     """
     sharp = estimate.probability_below(settings.sharp_sigma_px)
-    beyond = 1 - estimate.probability_below(settings.beyond_repair_sigma_px)
+    limit_px = settings.beyond_repair_sigma_px
+    beyond = 1 - estimate.probability_below(REPAIRED_UP_TO_PX if limit_px == "auto" else limit_px)
     decidable = estimate.relative_sd <= settings.max_relative_sd  # False for NaN
     is_sharp = decidable & (sharp >= settings.confidence)
     is_beyond = decidable & ~is_sharp & (beyond >= 0.5)
@@ -234,7 +248,7 @@ def judge_in_context(
 
 
 def load_scorer(name: str, settings: Focus) -> Scorer:
-    """The scorer of that name: ``sigma`` is built in, others come from entry points.
+    """The scorer of that name: ``sigma``, ``siraf`` and ``f4n`` are built in, others are entry points.
 
     Raises
     ------
@@ -247,6 +261,8 @@ def load_scorer(name: str, settings: Focus) -> Scorer:
         from semdaemon.focus.sigma import SigmaScorer
 
         return cast(Scorer, SigmaScorer(threads=settings.threads))
+    if name in CURVES:
+        return MeasureScorer(name)
     factory = cast(Callable[[Focus], Scorer], load_plug(SCORER_GROUP, name, "focus.scorer", built_in="sigma"))
     return factory(settings)
 

@@ -24,3 +24,8 @@ class Advice(Section):
         0.1, gt=0, le=1, description="A frame is to be taken again where so much of it is beyond repair."
     )
     each_position: bool = Field(False, description="Follow each stage position of an acquisition by itself.")
+
+    @property
+    def aperture_rad(self) -> float | None:
+        """Half angle of the beam's cone, or None where it is not set."""
+        return self.aperture_mrad * 1e-3 or None

@@ -43,7 +43,7 @@ class Artefact:
     @property
     def message(self) -> str:
         """What it is, and what follows from it."""
-        what = MESSAGES.get(self.code, self.code)  # a newer journal may know more
+        what = MESSAGES[self.code]
         return f"{what}; {self.tiles} tiles undecided" if self.tiles else what
 
     def as_json(self) -> dict[str, object]:

@@ -170,7 +170,8 @@ def test_frames_do_not_wait_while_old_ones_are_dropped(journal: Journal, root: P
         waits.append(time.monotonic() - began)
         time.sleep(0.01)
     assert len(waits) > 10
-    assert max(waits) < 0.5, sorted(waits)[-3:]
+    assert sorted(waits)[len(waits) // 2] < 0.1, sorted(waits)
+    assert max(waits) < 2.0, sorted(waits)[-3:]  # a busy machine holds anybody up
 
 
 def test_a_file_that_cannot_be_reached_is_not_gone(root: Path) -> None:

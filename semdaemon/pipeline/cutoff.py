@@ -45,7 +45,9 @@ class CutOff:
             ``unexpected``: the frame's step failed too often in a way that nobody foresaw.
         """
         if self._failures[row.key] >= MOST_FAILURES:
-            raise _unexpected(row, self._last[row.key])
+            error = _unexpected(row, self._last[row.key])
+            self.forget(row.key)  # requeued, it may try as often again
+            raise error
         return self._journal.attempt(row.key) - self._excused[row.key]
 
     def note(self, row: Row, error: Exception) -> None:

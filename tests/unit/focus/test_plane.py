@@ -1,0 +1,99 @@
+"""The plane of focus: from blur that is known, and from frames that are scored."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from semdaemon.focus import focus_map, load_scorer
+from semdaemon.focus.plane import Plane, fit_plane
+from semdaemon.frame import Area, Frame
+from semdaemon.settings import Focus
+from semdaemon.simulate.optics import Defocus, Probe, detect, through_probe
+from semdaemon.simulate.scenes import scene
+
+X, Y = (grid.ravel() for grid in np.meshgrid(np.arange(-704, 705, 128.0), np.arange(-448, 449, 128.0)))
+
+
+def told(
+    tilt_px: float,
+    angle_deg: float,
+    centre_px: float,
+    *,
+    curvature_px: float = 0.0,
+    noise: float = 0.12,
+    seed: int = 0,
+) -> Plane:
+    """The plane from 96 tiles whose blur scatters by ``noise``, with one in ten far off."""
+    rng = np.random.default_rng(seed)
+    along = X * math.cos(math.radians(angle_deg)) + Y * math.sin(math.radians(angle_deg))
+    defocus = centre_px + tilt_px * along / 1000 + curvature_px * (X**2 + Y**2) / 1e6
+    sigma = np.hypot(0.7, defocus) * np.exp(noise * rng.standard_normal(X.size))
+    sigma[rng.random(X.size) < 0.1] = 8.0
+    found = fit_plane(X, Y, sigma.astype(np.float32), np.full(X.size, max(noise, 0.02), np.float32))
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("centre_px", [3.5, 0.5, 0.0], ids=["one-sided", "line off centre", "V-shaped"])
+@pytest.mark.parametrize("angle_deg", [0, 70, 160, 250])
+def test_tilt_and_direction_are_found_among_outliers(centre_px: float, angle_deg: float) -> None:
+    plane = told(4.0, angle_deg, centre_px)
+    assert plane.tilted
+    assert plane.tilt_px == pytest.approx(4.0, rel=0.1)
+    turn = (plane.direction_deg - angle_deg + 180) % 360 - 180
+    assert min(abs(turn), 180 - abs(turn) if centre_px == 0 else 180) < 4
+    assert abs(plane.centre_px) == pytest.approx(centre_px, abs=0.35)
+
+
+def test_stated_deviation_covers_the_error() -> None:
+    planes = [told(3.0, 11 * seed, 2.0, seed=seed) for seed in range(40)]
+    scores = [(plane.tilt_px - 3.0) / plane.tilt_sd_px for plane in planes]
+    assert np.mean(np.abs(scores) < 1.645) >= 0.85
+
+
+def test_level_frames_are_not_called_tilted() -> None:
+    planes = [told(0.0, 0, centre, seed=seed) for seed in range(25) for centre in (0.0, 2.0)]
+    assert sum(plane.tilted or plane.curved for plane in planes) <= 1
+
+
+def test_field_curvature_is_told_from_tilt() -> None:
+    plane = told(0.0, 0, 1.0, curvature_px=5.0)
+    assert plane.curved
+    assert plane.curvature_px == pytest.approx(5.0, rel=0.15)
+    assert not told(5.0, 30, 2.0).curved
+
+
+def test_too_few_tiles_or_one_row_of_them_tell_nothing() -> None:
+    sigma, sd = np.full(12, 2.0), np.full(12, 0.1)
+    assert fit_plane(np.arange(12) * 128.0, np.zeros(12), sigma, sd) is None
+    sigma[:5] = np.nan
+    assert fit_plane(X[:12], Y[::8][:12], sigma, sd) is None
+
+
+def test_tilt_of_the_sample_follows_from_the_aperture() -> None:
+    plane = told(2.5, 0, 3.0, noise=0.001)
+    # 5 px of disc radius over 1000 px, by a beam of 5 mrad: the surface rises as far as it runs.
+    assert plane.sample_tilt_deg(5e-3) == pytest.approx(45, abs=1.5)
+    assert "tilt_deg" not in plane.as_json()
+
+
+@pytest.mark.parametrize(("level_px", "rise_px"), [(-5.0, 10.0), (1.0, 9.0)], ids=["V-shaped", "one-sided"])
+def test_tilt_of_a_simulated_frame_is_recovered_within_a_tenth(level_px: float, rise_px: float) -> None:
+    pixel_m, aperture_rad, angle = 10e-9, 5e-3, math.radians(25)
+    sharp = scene("pores", (1024, 1280), seed=1)
+    metres = pixel_m / aperture_rad
+    defocus = Defocus(level_m=level_px * metres, rise_m=rise_px * metres, direction_rad=angle)
+    radius = defocus.radius_map_px(sharp.shape, pixel_m, aperture_rad)
+    seen = through_probe(sharp, radius, Probe(aperture_rad=aperture_rad))
+    pixels = detect(seen, 100, np.random.default_rng(0))
+    frame = Frame("0" * 16, "test", "test:", pixels, "0" * 64, Area.whole(pixels.shape))
+    focus = focus_map(frame, Focus(), load_scorer("sigma", Focus()))
+    length_px = 1279 * math.cos(angle) + 1023 * math.sin(angle)
+    plane = focus.survey.plane
+    assert plane is not None
+    assert plane.tilted
+    assert plane.tilt_px == pytest.approx(rise_px / 2 / length_px * 1000, rel=0.1)
+    assert abs((plane.direction_deg - 25 + 90) % 180 - 90) < 3

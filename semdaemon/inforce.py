@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from semdaemon.focus import Scorer
 from semdaemon.journal import Row
-from semdaemon.settings import Settings
+from semdaemon.settings import Focus, Settings
 from semdaemon.sources.reader import FileReader, FrameReader
 
 
@@ -16,10 +16,12 @@ from semdaemon.sources.reader import FileReader, FrameReader
 class InForce:
     """Settings, and what follows from them.
 
+    ``focus`` is that section of the settings with what the weights' card tells filled in.
     ``readers`` holds, by the source's name, who settles and reads its frames; others are plain ``files``.
     """
 
     settings: Settings
+    focus: Focus
     scorer: Scorer
     files: FileReader
     readers: Mapping[str, FrameReader]

@@ -13,6 +13,7 @@ from semdaemon.formats import read_frames
 from semdaemon.formats.output import claim_output_path, write_refocused
 from semdaemon.frame import Frame
 from semdaemon.provenance import provenance_of
+from semdaemon.repairable import with_repair_limit
 from semdaemon.settings import Settings
 from semdaemon.worker import LOSSES, MOST_LOSSES, Worker, WorkerAnswer
 
@@ -64,6 +65,7 @@ def refocus_file(
     WorkerError
         The worker cannot start, or does not refocus the test picture: the next file would fare no better.
     """
+    settings = with_repair_limit(settings)
     for frame in read_frames(path, limits=settings.limits, sidecar=settings.folder.sidecar):
         focus = focus_map(frame, settings.focus, scorer)
         everywhere = settings.refocus.everywhere

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -108,7 +109,7 @@ class Follower:
             try:
                 key = dict(memory["key"])
                 run_key = RunKey(**{**key, "shape": tuple(key["shape"])})
-                sample, number = Sample(**memory["sample"]), int(memory["number"])
+                sample, number = _sample(memory["sample"]), int(memory["number"])
             except (KeyError, TypeError, ValueError):  # another version's: its run begins anew
                 continue
             run = self._run(run_key, settings)
@@ -157,6 +158,14 @@ class Follower:
             position=stage_position(frame.vendor, frame.metadata),
             focus=told,
         )
+
+
+def _sample(told: Mapping[str, Any]) -> Sample:
+    """A sample as the journal has it; raises ValueError, TypeError or KeyError for anything else."""
+    values = [float(told[name]) for name in ("at_s", "z_um", "sigma_px", "relative_sd")]
+    if not all(math.isfinite(value) for value in values) or values[2] <= 0 or values[3] < 0:
+        raise ValueError(f"no sample: {told}")
+    return Sample(*values)
 
 
 def _time(frame: Frame, seen_at: float) -> float:

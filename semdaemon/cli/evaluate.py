@@ -31,6 +31,13 @@ if TYPE_CHECKING:
 @click.option("--crop", "crop_px", type=click.IntRange(min=32), default=320, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--device", default="auto", show_default=True)
+@click.option("--reach", "of_reach", is_flag=True, help="Measure up to which blur the weights gain, only.")
+@click.option("--focus", "of_focus", is_flag=True, help="Measure the focus scores in place of weights.")
+@click.option(
+    "--page",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="With --focus --card: markdown page whose tables are written anew.",
+)
 def command(
     data: Path | None,
     weights: str,
@@ -41,8 +48,16 @@ def command(
     crop_px: int,
     seed: int,
     device: str,
+    of_reach: bool,
+    of_focus: bool,
+    page: Path | None,
 ) -> None:
-    """Measure weights beside the classical methods on sharp frames degraded by known amounts."""
+    """Measure weights, or focus scores, beside the classical methods on frames degraded by known amounts."""
+    if of_focus:
+        from semdaemon.cli.evaluate_focus import evaluate_focus
+
+        click.echo(evaluate_focus(data, seed=seed, quick=quick, card=into_card, page=page, as_json=as_json))
+        return
     from semdaemon.refocus.weights import resolve
     from semdaemon.training import evaluate as measure
 
@@ -50,6 +65,9 @@ def command(
     scenes = measure.scenes_of_folder(data) if data else measure.scenes_of_simulator()
     if data is None:
         click.echo("No --data: simulated scenes, whose figures say little about real frames.", err=True)
+    if of_reach:
+        click.echo(_reach(card, scenes, seed, into_card=into_card, as_json=as_json))
+        return
     conditions: dict[str, Any] = {
         "frames": len(scenes),
         "of": data.name if data else "semdaemon simulate",
@@ -90,6 +108,26 @@ def _processor() -> str:
 
 def _tell(done: int, of: int) -> None:
     click.echo(f"condition {done} of {of}", err=True)
+
+
+def _reach(card: WeightsCard, scenes: Sequence[Scene], seed: int, *, into_card: bool, as_json: bool) -> str:
+    import json
+
+    import torch
+
+    from semdaemon.training import reach
+    from semdaemon.training.export import write_card
+
+    torch.set_num_threads(1)
+    rows = reach.reach(card, scenes, seed=seed, tell=lambda line: click.echo(line, err=True))
+    limit_px = reach.repairs_up_to_px(rows)
+    if into_card:
+        raw = json.loads(card.path.with_suffix(".json").read_text(encoding="utf-8"))
+        raw |= {"repairs_up_to_px": limit_px, "reach": reach.as_facts(rows)}
+        write_card(card.path, raw)
+    if as_json:
+        return json.dumps({"repairs_up_to_px": limit_px, "rows": reach.as_facts(rows)})
+    return f"These weights gain up to an equivalent blur of {limit_px:g} px (repairs_up_to_px)."
 
 
 def _into_card(card: WeightsCard, rows: Sequence[Row], conditions: dict[str, Any]) -> None:

@@ -16,6 +16,7 @@ from semdaemon.errors import FrameError
 from semdaemon.focus import FocusMap, focus_map, load_scorer, picture
 from semdaemon.formats import read_frames
 from semdaemon.frame import Frame
+from semdaemon.repairable import with_repair_limit
 
 _MAP_PX = 2048
 
@@ -32,7 +33,7 @@ _MAP_PX = 2048
 @json_option
 def command(files: tuple[Path, ...], map_path: Path | None, config: Path | None, as_json: bool) -> int:
     """Score the focus of FILES: verdicts and blur per tile."""
-    settings = settings_from(config)
+    settings = with_repair_limit(settings_from(config))
     scorer = load_scorer(settings.focus.scorer, settings.focus)
     aperture_rad = settings.advice.aperture_rad
     shown, failed, console = 0, 0, Console(highlight=False, soft_wrap=True)

@@ -21,9 +21,9 @@ from semdaemon.page.app import create_app
 from semdaemon.page.changes import Changes
 from semdaemon.page.pictures import Pictures
 from semdaemon.page.server import PageServer
-from semdaemon.pipeline import Pipeline
+from semdaemon.pipeline import Journey, Pipeline, RecentFrames
 from semdaemon.plugs import SOURCE_GROUP, load_plug, load_sinks
-from semdaemon.recent import RecentFrames
+from semdaemon.repairable import with_repair_limit
 from semdaemon.settings import Settings
 from semdaemon.sources import Source
 from semdaemon.sources.folder import FolderSource
@@ -90,19 +90,11 @@ def build_parts(
     worker = Worker(settings) if settings.refocus.enabled else None
     stacks = NDTiffSource(settings.ndtiff, _own_folders(settings))
     live = Live(in_force(settings, stacks))
-    pipeline = Pipeline(
-        live=live,
-        journal=journal,
-        follower=follower_of(settings, journal),
-        worker=worker,
-        outbound=outbound,
-        metrics=metrics,
-        recent=RecentFrames(),
-        changed=asked.changed,
-    )
+    journey = Journey(live, journal, outbound, metrics, RecentFrames(), asked.changed)
+    pipeline = Pipeline(journey, follower_of(settings, journal), worker)
     spool = Spool(settings.spool, settings.daemon.state_dir / SPOOL_FOLDER, journal)
     sources = tuple(_sources(settings, stacks, spool))
-    page = _page(settings, pipeline, asked, changes) if settings.page.enabled else None
+    page = _page(settings, journey, asked, changes) if settings.page.enabled else None
     return Parts(
         journal=journal,
         live=live,
@@ -139,6 +131,7 @@ def in_force(settings: Settings, stacks: NDTiffSource, before: InForce | None = 
     stack = StackReader(settings.ndtiff, settings.limits, stacks.places)
     return InForce(
         settings=settings,
+        focus=with_repair_limit(settings).focus,
         scorer=before.scorer if same and before else load_scorer(settings.focus.scorer, settings.focus),
         files=FileReader(settings.folder, settings.limits),
         readers={
@@ -168,11 +161,11 @@ def _own_folders(settings: Settings) -> list[Path]:
     return [settings.output.folder, settings.daemon.state_dir]
 
 
-def _page(settings: Settings, pipeline: Pipeline, asked: Asked, changes: Changes) -> PageServer:
-    pictures = Pictures(pipeline.journal, settings.limits, settings.page.pictures_bytes, pipeline.read_again)
+def _page(settings: Settings, journey: Journey, asked: Asked, changes: Changes) -> PageServer:
+    pictures = Pictures(journey.journal, settings.limits, settings.page.pictures_bytes, journey.read_again)
     page = settings.page
     app = create_app(
-        journal=pipeline.journal,
+        journal=journey.journal,
         pictures=pictures.get,
         status=asked.status,
         metrics=asked.exposition,

@@ -10,6 +10,7 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
+from semdaemon.focus.analytic import CURVES, MeasureScorer
 from semdaemon.focus.artefacts import examine
 from semdaemon.focus.blur import Blur, frame_blur
 from semdaemon.focus.estimate import Array, Estimate, Scorer, joined
@@ -26,6 +27,10 @@ SHARP, BLURRED, BEYOND_REPAIR, UNDECIDED = range(4)
 
 SCORER_GROUP = "semdaemon.scorers"
 _BATCH_TILES = 64
+
+REPAIRED_UP_TO_PX = 12.0
+"""Blur up to which the shipped weights gain, by their card: what ``auto`` means where none was read."""
+
 _ARRAYS = {"sigma_px": "f", "sigma_relative_sd": "f", "score": "f", "verdict": "u"}
 """Arrays of a map and the kind of their numbers."""
 
@@ -142,6 +147,7 @@ def focus_map(frame: Frame, settings: Focus, scorer: Scorer) -> FocusMap:
     SemdaemonError
         Whatever the scorer raises.
     """
+    settings = in_pixels(settings, frame)
     grid = Grid(frame.image_area, settings.tile_px)
     shape = (grid.rows, grid.cols)
     tiles = grid.tiles(frame.image)
@@ -157,9 +163,9 @@ def focus_map(frame: Frame, settings: Focus, scorer: Scorer) -> FocusMap:
     verdict[~known] = UNDECIDED
     relative_sd[~known] = np.nan
     blur = frame_blur(sigma_px, relative_sd, settings.max_relative_sd)
-    surveyed = survey(
-        frame.image, grid, fitness.artefacts, estimate.sigma_px, np.where(known, estimate.relative_sd, np.nan)
-    )
+    # From tiles alone: estimates that neighbours had a say in are no longer independent of each other.
+    alone_sd = np.where(known, estimate.relative_sd, np.nan)
+    surveyed = survey(frame.image, grid, fitness.artefacts, estimate.sigma_px, alone_sd)
     undecided = verdict == UNDECIDED
     sigma_px[undecided] = score[undecided] = np.nan
     return FocusMap(
@@ -173,6 +179,15 @@ def focus_map(frame: Frame, settings: Focus, scorer: Scorer) -> FocusMap:
         blur,
         surveyed,
     )
+
+
+def in_pixels(settings: Focus, frame: Frame) -> Focus:
+    """The settings with ``sharp_sigma_px`` raised to ``sharp_sigma_nm`` where the frame has a pixel size."""
+    if not settings.sharp_sigma_nm or frame.pixel_size_m is None:
+        return settings
+    pixel_nm = 1e9 * float(np.sqrt(np.prod(frame.pixel_size_m)))
+    sharp_px = max(settings.sharp_sigma_px, settings.sharp_sigma_nm / pixel_nm)
+    return settings.model_copy(update={"sharp_sigma_px": sharp_px})
 
 
 def estimate_alone(
@@ -197,7 +212,8 @@ def judge(estimate: Estimate, settings: Focus) -> tuple[Array, Array, Array, npt
     otherwise, and wherever the blur's logarithm is known no better than ``max_relative_sd``.
     """
     sharp = estimate.probability_below(settings.sharp_sigma_px)
-    beyond = 1 - estimate.probability_below(settings.beyond_repair_sigma_px)
+    limit_px = settings.beyond_repair_sigma_px
+    beyond = 1 - estimate.probability_below(REPAIRED_UP_TO_PX if limit_px == "auto" else limit_px)
     decidable = estimate.relative_sd <= settings.max_relative_sd  # False for NaN
     is_sharp = decidable & (sharp >= settings.confidence)
     is_beyond = decidable & ~is_sharp & (beyond >= 0.5)
@@ -231,7 +247,7 @@ def judge_in_context(
 
 
 def load_scorer(name: str, settings: Focus) -> Scorer:
-    """The scorer of that name: ``sigma`` is built in, others come from entry points.
+    """The scorer of that name: ``sigma``, ``siraf`` and ``f4n`` are built in, others are entry points.
 
     Raises
     ------
@@ -244,6 +260,8 @@ def load_scorer(name: str, settings: Focus) -> Scorer:
         from semdaemon.focus.sigma import SigmaScorer
 
         return cast(Scorer, SigmaScorer(threads=settings.threads))
+    if name in CURVES:
+        return MeasureScorer(name)
     factory = cast(Callable[[Focus], Scorer], load_plug(SCORER_GROUP, name, "focus.scorer", built_in="sigma"))
     return factory(settings)
 

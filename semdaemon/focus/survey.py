@@ -11,6 +11,7 @@ import numpy.typing as npt
 from semdaemon.focus.artefacts import Artefact
 from semdaemon.focus.astigmatism import Astigmatism
 from semdaemon.focus.axes import Region, axes_of
+from semdaemon.focus.noise import Noise, noise_json, noise_of
 from semdaemon.focus.plane import Plane, fit_plane
 from semdaemon.focus.tiles import Grid
 from semdaemon.frame import Pixels
@@ -28,6 +29,8 @@ class Survey:
         What misleads a judgement of focus; the tiles concerned are undecided.
     plane
         The plane of focus, or None where too few tiles are known.
+    noise
+        Of the image area, or None where it cannot be told.
     astigmatism
         Of the whole frame.
     regions
@@ -36,6 +39,7 @@ class Survey:
 
     artefacts: tuple[Artefact, ...] = ()
     plane: Plane | None = None
+    noise: Noise | None = None
     astigmatism: Astigmatism | None = None
     regions: tuple[Region, ...] = ()
 
@@ -43,6 +47,7 @@ class Survey:
         """Plain values, null where unknown; ``aperture_rad`` is the beam's half angle where it is known."""
         return {
             "artefacts": [artefact.as_json() for artefact in self.artefacts],
+            **noise_json(self.noise),
             "plane": None if self.plane is None else self.plane.as_json(aperture_rad),
             "astigmatism": None if self.astigmatism is None else self._axes(self.astigmatism),
         }
@@ -78,4 +83,4 @@ def survey(
     y_px = np.array([(w.top + w.bottom - area.top - area.bottom) / 2 for w in windows])
     plane = fit_plane(x_px, y_px, sigma_px, relative_sd)
     known = np.where(np.isfinite(relative_sd), sigma_px, np.nan)
-    return Survey(artefacts, plane, *axes_of(image, grid, known))
+    return Survey(artefacts, plane, noise_of(image), *axes_of(image, grid, known))

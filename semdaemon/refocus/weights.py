@@ -41,6 +41,8 @@ class WeightsCard:
         True for weights of a training that was still under way.
     sigma_max_px
         Largest equivalent Gaussian blur trained on; beyond it, bin the frame first.
+    repairs_up_to_px
+        Largest blur at which they gain over the best denoiser, at the working scale; 0 where not measured.
     trained_on
         One mapping a source of frames: ``source``, ``licence``, ``frames``.
     degradations
@@ -70,6 +72,7 @@ class WeightsCard:
     commit: str = ""
     interim: bool = False
     sigma_max_px: float = 4.0
+    repairs_up_to_px: float = 0.0
     trained_on: tuple[Mapping[str, Any], ...] = ()
     degradations: Mapping[str, Any] = field(default_factory=dict)
     pixel_statistics: Mapping[str, float] = field(default_factory=dict)

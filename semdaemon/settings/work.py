@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -12,11 +12,17 @@ from semdaemon.settings.section import HomePath, Section, default_output_dir
 class Focus(Section):
     """The focus map and its verdicts."""
 
-    scorer: str = Field("sigma", description="Entry point of group semdaemon.scorers; 'sigma' is built in.")
+    scorer: str = Field("sigma", description="sigma, siraf, f4n, or an entry point of semdaemon.scorers.")
     tile_px: int = Field(128, ge=32, le=1024, description="Side of a tile, pixels.")
     sharp_sigma_px: float = Field(1.25, gt=0, description="Up to this blur a tile counts as sharp, pixels.")
-    beyond_repair_sigma_px: float = Field(
-        9.0, gt=0, description="Above this blur nothing is repaired; the scorer tells blurs up to about 10."
+    sharp_sigma_nm: float = Field(
+        0.0,
+        ge=0,
+        description="And up to this blur on the sample, nanometres, if the pixel size is known and this is "
+        "more; 0: pixels alone count.",
+    )
+    beyond_repair_sigma_px: Annotated[float, Field(gt=0)] | Literal["auto"] = Field(
+        "auto", description="Above this blur nothing is repaired; 'auto': where the weights stop gaining."
     )
     confidence: float = Field(
         0.8, ge=0.5, lt=1.0, description="Probability a verdict needs; below it the tile is undecided."
@@ -31,7 +37,7 @@ class Focus(Section):
 
     @model_validator(mode="after")
     def _ordered(self) -> Focus:
-        if self.beyond_repair_sigma_px <= self.sharp_sigma_px:
+        if self.beyond_repair_sigma_px != "auto" and self.beyond_repair_sigma_px <= self.sharp_sigma_px:
             raise ValueError("beyond_repair_sigma_px must be larger than sharp_sigma_px")
         return self
 

@@ -42,6 +42,8 @@ def bind_router(
     made = context.socket(zmq.ROUTER)
     # Not fewer: libzmq learns late what a client has read, and drops an answer for which it sees no room.
     made.sndhwm = UNREAD_ANSWERS
+    # Else a second peer of the same name is never read and never let go of, and keeps its place for ever.
+    made.setsockopt(zmq.ROUTER_HANDOVER, 1)
     return _bound(made, gate, endpoint, REQUEST_BYTES)
 
 

@@ -73,13 +73,12 @@ class Gate:
         self._most = connections
         self._keys = None if curve is None else load_pair(curve.secret_file)
         self._allowed: AllowedKeys | None = None
-        self._zap: zmq.Socket[bytes] | None = None
         if curve is not None and self._keys is not None:
             # Whoever holds the server's secret is the daemon itself: `semdaemon status` needs no other key.
             self._allowed = AllowedKeys(curve.allowed, frozenset({self._keys.public}))
-            self._zap = context.socket(zmq.REP)
-            self._zap.linger = 0
-            self._zap.bind(ZAP)
+        self._zap = context.socket(zmq.REP)
+        self._zap.linger = 0
+        self._zap.bind(ZAP)
         self._doors: list[_Door] = []
         self._guarded: list[zmq.Socket[Any]] = []
         self._tally: Counter[str] = Counter()
@@ -103,9 +102,11 @@ class Gate:
         if self._keys is not None:
             guarded.curve_server = True
             guarded.curve_secretkey = self._keys.secret
-            guarded.setsockopt(zmq.ZAP_DOMAIN, DOMAIN)
-            # Without this libzmq lets everybody in while nobody answers it.
-            guarded.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)
+        # Without keys too: libzmq then refuses protocols older than ZMTP 3, for whose peers it takes whatever
+        # random bytes and other protocols it hears.
+        guarded.setsockopt(zmq.ZAP_DOMAIN, DOMAIN)
+        # Without this libzmq lets everybody in while nobody answers it.
+        guarded.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)
         monitor = guarded.get_monitor_socket(_EVENTS)
         monitor.linger = 0
         self._doors.append(_Door(monitor, self._most))
@@ -157,8 +158,7 @@ class Gate:
     def _run(self) -> None:
         poller = zmq.Poller()
         for readable in (self._zap, self._ear, *(door.monitor for door in self._doors)):
-            if readable is not None:
-                poller.register(readable, zmq.POLLIN)
+            poller.register(readable, zmq.POLLIN)
         try:
             while not self._turn(dict(poller.poll(_POLL_MS))):
                 pass
@@ -170,7 +170,7 @@ class Gate:
         if self._ear.fileno() in ready:
             return True
         try:
-            if self._zap is not None and self._zap in ready:
+            if self._zap in ready:
                 self._answer(self._zap)
             for door in self._doors:
                 if door.monitor in ready:
@@ -185,9 +185,9 @@ class Gate:
     def _answer(self, zap: zmq.Socket[bytes]) -> None:
         version, number, *asked = zap.recv_multipart()
         self._look()  # a key that was copied a moment ago counts
-        key, address = self._key_of(asked)
-        name = "" if self._allowed is None else self._allowed.name_of(key)
-        if self._allowed is not None and key in self._allowed:
+        key, address = _key_of(asked)
+        if self._allowed is None or key in self._allowed:
+            name = "" if self._allowed is None else self._allowed.name_of(key)
             zap.send_multipart([version, number, b"200", b"OK", name.encode(), b""])
             return
         self._count("unknown_key", "A key that is not allowed was refused", address)
@@ -197,11 +197,6 @@ class Gate:
     def _look(self) -> None:
         if self._allowed is not None and (gone := self._allowed.look()):
             self._revoke(gone)
-
-    def _key_of(self, asked: list[bytes]) -> tuple[bytes, str]:
-        if len(asked) != 5 or asked[3] != b"CURVE" or len(asked[4]) != 32:
-            return b"", "?"
-        return z85.encode(asked[4]), asked[1].decode("ascii", "replace")
 
     def _follow(self, door: _Door) -> None:
         for _ in range(_TURN_EVENTS):
@@ -251,10 +246,18 @@ class Gate:
 
     def _close(self) -> None:
         for opened in (self._zap, *(door.monitor for door in self._doors)):
-            if opened is not None and not opened.closed:
+            if not opened.closed:
                 opened.close(0)
         self._bell.close()
         self._ear.close()
+
+
+def _key_of(asked: list[bytes]) -> tuple[bytes, str]:
+    """Public key and address of a ZAP request; no key where it is none of CURVE."""
+    address = asked[1].decode("ascii", "replace") if len(asked) > 1 else "?"
+    if len(asked) != 5 or asked[3] != b"CURVE" or len(asked[4]) != 32:
+        return b"", address
+    return z85.encode(asked[4]), address
 
 
 def _shut_down(connection: int, endpoint: str) -> bool:

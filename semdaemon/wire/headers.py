@@ -77,6 +77,10 @@ class ScoreHeader(Header):
         description="Meaning of the codes in the array verdict.",
     )
     scorer: str | None = Field(None, description="Name and version of what scored.")
+    noise_sd: float | None = Field(None, description="Noise of the image area, grey levels (sd).")
+    electrons_per_px: float | None = Field(
+        None, description="Electrons counted per pixel at middling brightness; null where not clear."
+    )
     artefacts: list[dict[str, Any]] | None = Field(
         None, description="What misleads a judgement of focus: code, message, tiles undecided because of it."
     )

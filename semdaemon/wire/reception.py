@@ -22,7 +22,7 @@ TURN_S = 0.005
 SUBSCRIBED_BYTES = 8 * 1024
 READY_TOPIC_BYTES = 128
 ANSWERS_BYTES = 64 * 2**20
-SMALL_ANSWER_BYTES = 256 * 1024
+SMALL_ANSWER_BYTES = 64 * 1024
 
 
 class Subscriptions:
@@ -86,14 +86,19 @@ class Requests:
                 return
             self.count += 1
             try:
-                self._answers.send_whole(self._router, [*address, *self._answer(request)], zmq.NOBLOCK)
+                self._answer(address, request)
             except zmq.ZMQError as error:  # the peer went, or does not read its answers
                 log.debug("An answer could not be sent: %s", error)
 
-    def _answer(self, request: bytes) -> list[Part]:
+    def _answer(self, address: list[bytes], request: bytes) -> None:
         parts = answer(request, self._desk)
         size = sum(map(len, parts))
-        return parts if size <= SMALL_ANSWER_BYTES or self._answers.has_room(size) else busy(request)
+        if size > SMALL_ANSWER_BYTES and self._answers.has_room(size):
+            self._answers.send_whole(self._router, [*address, *parts], zmq.NOBLOCK)
+            return
+        # Small ones are copied and not counted: libzmq keeps a bounded number of them for each connection.
+        said = parts if size <= SMALL_ANSWER_BYTES else busy(request)
+        self._router.send_multipart([*address, *said], zmq.NOBLOCK)
 
 
 def _is_sane(topic: bytes) -> bool:

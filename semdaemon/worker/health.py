@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from semdaemon.refocus.probe import ProbeResult
-from semdaemon.worker.blame import LOSSES
 
 LONGEST_PAUSE_S = 60.0
 
@@ -53,6 +52,7 @@ class Health:
     signs: int = 0
     failures_in_a_row: int = 0
     retry_at: float = 0.0
+    failed_in_job: bool = False
     last_fault: str | None = None
     last_code: str | None = None
     job: Job | None = None
@@ -71,14 +71,17 @@ class Health:
         """True while the pause after a failure lasts."""
         return self.phase == "restarting" and self.clock() < self.retry_at
 
-    def failed(self, code: str, fault: str, *, lasting: bool = False) -> float:
+    def failed(self, code: str, fault: str, *, lasting: bool = False, in_job: bool = False) -> float:
         """Count a failure; returns the pause before the next start, seconds.
 
         Parameters
         ----------
         lasting
             Missing weights, say: quick retries are useless, and a person should know at once.
+        in_job
+            It had started well.
         """
+        self.failed_in_job = in_job
         self.last_code, self.last_fault, self.job = code, fault, None
         self.restarts += 1
         self.failures_in_a_row += 1
@@ -96,9 +99,11 @@ class Health:
         self.phase, self.job, self.retry_at, self.failures_in_a_row = "stopped", None, 0.0, 0
 
     def gone(self, fault: str) -> None:
-        """It was lost while it was idle: started again without a pause."""
+        """It was lost while it was idle: started again without a pause, unless that goes on and on."""
         self.last_code, self.last_fault, self.job = "worker_gone", fault, None
+        self.failed_in_job = True
         self.restarts += 1
+        self.failures_in_a_row += 1
         self.phase = "stopped"
 
     def begin(self, frame_id: str) -> None:
@@ -124,11 +129,11 @@ class Health:
     def started(self) -> None:
         """The process is up and passed its probe.
 
-        Where frame after frame killed it that proves little: then only a job that ends, or a probe while
-        nothing waits, ends ``degraded``.
+        Where it failed in one job after the other that proves little: then only a job that ends, or a probe
+        while nothing waits, ends ``degraded`` and the growing of pauses.
         """
         self.phase = "ready"
-        if self.last_code not in LOSSES:
+        if not self.failed_in_job:
             self.recovered()
 
     def recovered(self) -> None:

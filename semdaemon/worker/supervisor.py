@@ -25,6 +25,7 @@ from semdaemon.worker.probing import Prober
 from semdaemon.worker.process import serve
 
 _PROBE_S = 60.0
+_MOST_GONE = 2
 _log = structlog.get_logger("semdaemon.worker")
 
 
@@ -113,7 +114,7 @@ class Worker:
             if result.passed:
                 self._health.recovered()
             elif not self._stopping.is_set():
-                self._replace(_wrong(result))
+                self._replace(_wrong(result), in_job=True)
             return result.passed
         finally:
             self._talking.release()
@@ -281,20 +282,20 @@ class Worker:
         if self._stopping.is_set():
             self._kill()
             raise WorkerError("worker_stopping", "The worker is being stopped.") from error
-        if error.code == "worker_gone":
+        if error.code == "worker_gone" and self._health.failures_in_a_row < _MOST_GONE:
             # Killed while it was idle: nothing to learn from that, and no reason to pause.
             self._kill()
             self._health.gone(error.message)
             _log.warning("worker gone", fault=error.message)
             return
-        self._replace(error)
+        self._replace(error, in_job=True)
 
-    def _replace(self, error: WorkerError, *, lasting: bool = False) -> None:
+    def _replace(self, error: WorkerError, *, lasting: bool = False, in_job: bool = False) -> None:
         """Kill the process; the next start comes after a pause."""
         self._kill()
         if self._stopping.is_set():
             return
-        pause_s = self._health.failed(error.code, str(error), lasting=lasting)
+        pause_s = self._health.failed(error.code, str(error), lasting=lasting, in_job=in_job)
         _log.warning(
             "worker failed",
             fault=str(error),

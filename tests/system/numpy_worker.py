@@ -122,3 +122,15 @@ def serve_wrongly(pipe: Connection, settings_json: str) -> None:
     engine = FakeEngine() if healed else WrongEngine()
     job.make_bench = lambda settings, send: bench(settings, send, engine=engine)  # type: ignore[assignment]
     process.serve(pipe, settings_json)
+
+
+def serve_one_job(pipe: Connection, settings_json: str) -> None:
+    """Passes its probe and goes away at once."""
+    job.make_bench = bench  # type: ignore[assignment]
+    done = job.Bench.answer
+
+    def answer(self: job.Bench, asked: dict[str, Any]) -> dict[str, Any]:
+        return {**done(self, asked), "ends": True}
+
+    job.Bench.answer = answer  # type: ignore[method-assign]
+    process.serve(pipe, settings_json)

@@ -1,9 +1,7 @@
-"""The worker process: real spawned processes, shared memory, deaths and hangs."""
+"""The worker process with the real network; faults are in test_worker_faults.py."""
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
 import threading
 import time
@@ -52,38 +50,6 @@ def test_a_frame_goes_there_and_back_through_shared_memory(worker: Worker) -> No
     larger, larger_focus = frame_and_focus(320, "uint8")
     assert worker.refocus(larger, larger_focus.to_bytes(), everywhere=True).pixels.shape == (320, 320)
     assert worker.describe()["restarts"] == 0
-
-
-def test_a_killed_worker_is_replaced_and_the_next_frame_goes_on(worker: Worker) -> None:
-    frame, focus = frame_and_focus()
-    worker.start()
-    psutil.Process(worker.describe()["pid"]).kill()
-    time.sleep(0.2)
-    answered = None
-    for _ in range(20):
-        try:
-            answered = worker.refocus(frame, focus.to_bytes(), everywhere=True)
-            break
-        except WorkerError:
-            time.sleep(0.1)
-    assert answered is not None
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot suspend a process by signal")
-def test_a_hanging_worker_is_killed_after_its_time() -> None:
-    worker = Worker(settings_with(timeout_s=1.0))
-    try:
-        worker.start()
-        pid = worker.describe()["pid"]
-        os.kill(pid, signal.SIGSTOP)
-        frame, focus = frame_and_focus()
-        with pytest.raises(WorkerError) as caught:
-            worker.refocus(frame, focus.to_bytes())
-        assert caught.value.code == "worker_gone"  # stopped before it took the frame: no fault of the frame
-        assert not psutil.pid_exists(pid)
-        assert worker.refocus(frame, focus.to_bytes()).pixels.shape == frame.shape
-    finally:
-        worker.stop()
 
 
 def test_missing_weights_are_said_by_the_worker() -> None:

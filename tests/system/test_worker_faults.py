@@ -322,3 +322,28 @@ def test_refocus_of_many_files_goes_on_after_a_file_that_kills_the_worker(
         "good.refocused.tif",
         "smaller.refocused.tif",
     ]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot suspend a process by signal")
+def test_sigstop_of_an_idle_worker_is_no_fault_of_the_frame_that_comes_next(up: Worker) -> None:
+    pid = pid_of(up)
+    os.kill(pid, signal.SIGSTOP)
+    with pytest.raises(WorkerError) as caught:
+        up.refocus(*a_frame(256))
+    assert caught.value.code == "worker_gone"
+    assert gone(pid)
+    assert works(up)
+
+
+@pytest.mark.slow
+def test_a_process_that_goes_away_again_and_again_gets_pauses_too() -> None:
+    worker = Worker(settings_with(backoff_s=5.0), target=fake.serve_one_job)
+    codes = []
+    try:
+        while not worker.describe()["retry_in_s"] and len(codes) < 9:
+            with pytest.raises(WorkerError) as caught:
+                worker.refocus(*a_frame(256))
+            codes.append(caught.value.code)
+        assert codes == ["worker_gone"] * 3
+    finally:
+        worker.stop()

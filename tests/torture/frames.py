@@ -56,7 +56,10 @@ class FrameMaker:
         """A whole TIFF; no two are the same."""
         self._number += 1
         picture = rng.choice(self._pictures[kind])
-        shifted = np.roll(picture, (rng.randrange(picture.shape[0]), rng.randrange(picture.shape[1])), (0, 1))
+        rows, columns = picture.shape
+        # Halves change places as a whole: a tile that is half in focus counts as sharp.
+        shift = (rng.randrange(rows), rng.choice((0, columns // 2)))
+        shifted = np.roll(picture, shift, (0, 1))
         file = io.BytesIO()
         tifffile.imwrite(
             file, shifted, metadata=None, photometric="minisblack", rowsperstrip=64,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -31,6 +32,7 @@ from .recorder import Recorder
 Sections = dict[str, dict[str, Any]]
 FINAL = ("published", "failed", "skipped")
 START_S = 90.0
+_ORPHAN_S = 30.0
 
 QUICK: Sections = {
     "daemon": {"drain_s": 5.0},
@@ -51,7 +53,8 @@ class Lab:
     sections
         Settings beside `QUICK`.
     roots
-        Names of acquisition folders below the laboratory's own.
+        Names of acquisition folders below the laboratory's own. Files are written into `store`, which is the
+        first of them or what a scenario mounts there.
     environment
         For the daemon's process.
     pace
@@ -78,12 +81,14 @@ class Lab:
         )
         for folder in (*self.roots, self.output, self.state):
             folder.mkdir()
+        self.refocuses = (sections or {}).get("refocus", {}).get("enabled", True)
         self.maker = FrameMaker(seed)
         self.written: dict[Path, Written] = {}
         self.did: Counter[str] = Counter()
         self.lost_by_hand: set[Path] = set()
         self.notes: list[str] = []
         self.figures: dict[str, float] = {}
+        self.store = self.roots[0]
         self.process: subprocess.Popen[bytes] | None = None
         self._environment = {**os.environ, "OMP_NUM_THREADS": "1", **(environment or {})}
         self._started_at, self._cleanups = 0, list[Callable[[], None]]()
@@ -165,14 +170,18 @@ class Lab:
         """``kill -9``, and wait until the system has taken it away; its worker ends by itself."""
         if self.process is None:
             return
-        children = psutil.Process(self.process.pid).children() if self.running else []
+        children = psutil.Process(self.process.pid).children(recursive=True) if self.running else []
         self.process.kill()
         self.process.wait(10)
-        self.process = None
-        _, alive = psutil.wait_procs(children, timeout=5)
-        self.did["processes left behind by a killed daemon"] += len(alive)
+        self.process, began = None, time.monotonic()
+        _, alive = psutil.wait_procs(children, timeout=_ORPHAN_S)
+        took_s = round(time.monotonic() - began, 2)
+        name = "longest that a process outlived its killed daemon, s"
+        self.figures[name] = max(self.figures.get(name, 0.0), took_s)
         for child in alive:
-            child.kill()
+            with contextlib.suppress(psutil.Error):
+                self.notes.append(f"left behind for {_ORPHAN_S:g} s: {' '.join(child.cmdline())[-160:]}")
+                child.kill()
 
     def signal(self, number: int) -> None:
         assert self.process is not None
@@ -197,17 +206,13 @@ class Lab:
 
     # -- frames --------------------------------------------------------------------------------------------
 
-    def write(
-        self, kind: str = "", folder: Path | None = None, name: str = "", seen_as: Path | None = None
-    ) -> Written:
+    def write(self, kind: str = "", name: str = "") -> Written:
         """A new file, all at once or in two pieces.
 
         Parameters
         ----------
         kind
             ``sharp``, ``blurred``, a poison's name; empty is sharp or blurred at random.
-        seen_as
-            The folder under which the daemon sees it, where that is another than the one written to.
         """
         with self._writing:
             kind = kind or self.rng.choice(("sharp", "sharp", "blurred"))
@@ -216,21 +221,21 @@ class Lab:
             if kind in POISONS:
                 suffix, expected, maker = POISONS[kind]
                 data = maker(self.rng, good)
-            into = folder or self.roots[0]
             file = name or f"f{len(self.written):07}{suffix}"
-            made = Written((seen_as or into) / file, sha256_of(data), kind, expected)
+            made = Written(self.roots[0] / file, sha256_of(data), kind, expected)
             self.written[made.path] = made
             pause_s = 0.03 if self.rng.random() < 0.1 else 0.0
-        (into / file).parent.mkdir(parents=True, exist_ok=True)
-        with (into / file).open("wb", buffering=0) as out:
+        path = self.store / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("wb", buffering=0) as out:
             out.write(data[: len(data) // 2])
             if pause_s:
                 time.sleep(pause_s)
             out.write(data[len(data) // 2 :])
         return made
 
-    def write_many(self, number: int, kind: str = "", **where: Any) -> list[Written]:
-        return [self.write(kind, **where) for _ in range(number)]
+    def write_many(self, number: int, kind: str = "") -> list[Written]:
+        return [self.write(kind) for _ in range(number)]
 
     # -- the journal, by plain SQL -------------------------------------------------------------------------
 
@@ -275,7 +280,8 @@ class Lab:
         if not self.running:
             self.start()
         self.until(lambda: self.waiting() <= 0, timeout_s, f"every frame final, {self.waiting()} open")
-        time.sleep(0.3)  # the last messages reach the receivers
+        self.recorder.catch_up()
+        time.sleep(0.2)  # the last messages reach the receivers
         self.figures["exit status of the last stop"] = self.stop()
 
     def requeue_innocent(self, timeout_s: float) -> int:

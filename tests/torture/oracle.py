@@ -187,6 +187,9 @@ def _messages(lab: Lab, rows: list[dict[str, Any]], verdict: Verdict) -> None:
     verdict.twice_unsaid = verdict.complain("messages repeated without saying so", twice)
     published = [row["uri"] for row in rows if row["state"] == "published"]
     verdict.unheard = sum(uri not in scored for uri in published)
+    told = lab.recorder.caught_up
+    untold = [row["path"] for row in rows if row["state"] in FINAL and (row["uri"], row["state"]) not in told]
+    verdict.complain("ends that a subscriber does not learn when it catches up", untold)
 
 
 def _originals(lab: Lab, verdict: Verdict) -> None:

@@ -53,6 +53,8 @@ class Recorder:
         Messages that our subscriber said are lost for good.
     epochs
         Streams of the daemon that were heard, in order.
+    caught_up
+        (uri, final state) of every frame that `catch_up` told of.
     """
 
     def __init__(self, endpoint: str, control: str) -> None:
@@ -61,6 +63,7 @@ class Recorder:
         self._client: list[Heard] = []
         self.gaps, self.healed, self.malformed = 0, 0, 0
         self.epochs: list[str] = []
+        self.caught_up: set[tuple[str, str]] = set()
         self._stop = threading.Event()
         self._threads = [
             threading.Thread(target=self._hear_bare, name="bare", daemon=True),
@@ -74,6 +77,12 @@ class Recorder:
         self._stop.set()
         for thread in self._threads:
             thread.join(10)
+
+    def catch_up(self) -> None:
+        """Ask the running daemon's journal for every end, as one does that lost messages for good."""
+        with Subscriber(self._endpoint, self._control, topics=("sem/fault/",)) as subscriber:
+            subscriber.ready(30)
+            self.caught_up = {(frame.uri, frame.state) for frame in subscriber.catch_up(after=0)}
 
     def all(self) -> list[Heard]:
         """Every message once, in the order of epochs and sequences."""

@@ -13,69 +13,106 @@ from . import results
 PAGE = results.REPOSITORY / "docs" / "reliability.md"
 BEGIN, END = "<!-- made by python -m tests.torture.table: begin -->", "<!-- end -->"
 
-_SHOWN = (
-    "files written", "rows published", "rows failed", "rows skipped", "outputs verified", "outputs bad",
-    "messages repeated without saying so", "published frames whose score no subscriber heard",
-    "messages the subscriber said are lost", "sound frames set aside with a reason, then requeued",
-    "processes left behind by a killed daemon",
-)  # fmt: skip
-_NEVER_ADDED = ("peak", "longest", "slowest", "bound", "exit status", "seconds until", "told apart")
+_JUDGED = {
+    "files written": "files",
+    "rows published": "published",
+    "rows failed": "failed",
+    "sound frames set aside with a reason, then requeued": "sound ones set aside",
+    "outputs verified": "outputs verified",
+    "outputs bad": "bad",
+    "messages repeated without saying so": "told twice unsaid",
+    "published frames whose score no subscriber heard": "unheard, caught up",
+    "messages the subscriber said are lost": "gaps",
+    "tracebacks in the daemon's log": "tracebacks",
+}
+"""Figures of the oracle, the same for every scenario, and what they are called in the table."""
+
+_STARTS = "starts of the daemon"
+_NEVER_ADDED = ("peak", "longest", "slowest", "bound", "exit status", "seconds until", "outcomes told")
+_FEW = 12
 
 Run = dict[str, Any]
 
 
 def tables(runs: Sequence[Run]) -> str:
-    """Markdown: faults, figures of each, and the runs that they come from."""
+    """Markdown: faults, what the judge counted, what else was measured, and the runs all this comes from."""
     by_name: dict[str, list[Run]] = {}
     for run in runs:
         by_name.setdefault(run["scenario"], []).append(run)
-    return "\n".join([*_faults(by_name), "", *_figures(by_name), "", *_runs(runs), ""])
+    parts = (_faults(by_name), _judged(by_name), _measured(by_name), _runs(runs))
+    return "\n".join(line for part in parts for line in (*part, ""))
 
 
 def _faults(by_name: dict[str, list[Run]]) -> Iterable[str]:
     yield "| fault | what was done | how often | frames | lost | problems |"
     yield "|---|---|---|---|---|---|"
     for some in by_name.values():
-        last, often = some[-1], _added(run["provoked"] for run in some)
+        last, often = some[-1], _often(some)
         frames = _added(run["figures"] for run in some).get("files written")
         known = [run["lost"] for run in some if run["lost"] is not None]
         cells = [
             f"**{last['title']}**",
             _sentence(last["did"]),
-            "; ".join(f"{number:,} {what}" for what, number in often.items()) if len(often) < 12 else
-            f"{sum(often.values()):,} in all, see below",
+            "; ".join(f"{number:,} {what}" for what, number in often.items())
+            if len(often) < _FEW
+            else f"{sum(often.values()):,} in all, below",
             "" if frames is None else f"{frames:,.0f}",
             str(sum(known)) if known else "",
             "; ".join(problem for run in some for problem in run["problems"]) or "none",
-        ]  # fmt: skip
+        ]
         yield "| " + " | ".join(cell.replace("|", "/") for cell in cells) + " |"
 
 
-def _figures(by_name: dict[str, list[Run]]) -> Iterable[str]:
+def _judged(by_name: dict[str, list[Run]]) -> Iterable[str]:
+    yield "What the judge counted:"
+    yield ""
+    yield "| | " + " | ".join(_JUDGED.values()) + " |"
+    yield "|---" * (1 + len(_JUDGED)) + "|"
     for some in by_name.values():
         figures = _added(run["figures"] for run in some)
-        often = _added(run["provoked"] for run in some)
+        if "files written" in figures:
+            cells = [_number(figures.get(name, 0)) for name in _JUDGED]
+            yield f"| {some[-1]['title']} | " + " | ".join(cells) + " |"
+
+
+def _measured(by_name: dict[str, list[Run]]) -> Iterable[str]:
+    for some in by_name.values():
         yield f"### {some[-1]['title']}"
         yield ""
-        if len(often) >= 12:
+        often = _often(some)
+        if len(often) >= _FEW:
             yield "| what | how often |"
             yield "|---|---|"
             yield from (f"| {what} | {number:,} |" for what, number in often.items())
             yield ""
-        for run in some:
-            yield from (f"> {line}  " for line in run.get("told", ()))
-        told = {k: v for k, v in figures.items() if k in _SHOWN or not _counted(k)}
-        if told:
-            yield ". ".join(f"{_sentence(what)}: {_number(value)}" for what, value in told.items()) + "."
+        told = {k: v for k, v in _added(run["figures"] for run in some).items() if not _counted(k)}
+        yield from (f"- {_sentence(what)}: {_number(value)}." for what, value in told.items() if value)
+        yield from (f"- {line}" for run in some for line in run.get("told", ()))
+        yield f"- Not shown: {some[-1]['not_shown']}"
         yield ""
-        yield f"Not shown: {some[-1]['not_shown']}"
-        yield ""
+
+
+def _often(some: Sequence[Run]) -> dict[str, int]:
+    """How often what was done; that each run starts a daemon goes without saying."""
+    often = _added(run["provoked"] for run in some)
+    return {k: v for k, v in often.items() if k != _STARTS or v > len(some)}
 
 
 def _counted(name: str) -> bool:
-    """What the oracle counts in every scenario, of which `_SHOWN` is enough to read."""
-    return name.startswith(
-        ("files", "poison:", "rows", "of these", "messages", "streams", "outputs", "published")
+    """What the oracle counts in every scenario: in the table of the judge."""
+    counted = (
+        "files",
+        "poison:",
+        "rows",
+        "of these",
+        "messages",
+        "streams",
+        "outputs",
+        "published",
+        "sound frames",
+    )
+    return (
+        name in _JUDGED or name.startswith(counted) or name.startswith(("tracebacks", "unexpected", "exit"))
     )
 
 

@@ -1,4 +1,4 @@
-"""The blur estimator: ``python -m semdaemon.training.focus train|export|context|evaluate``."""
+"""The blur estimator: ``python -m semdaemon.training.focus train|export|context``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MODEL = Path(__file__).parents[2] / "focus" / "data" / "sigma.onnx"
 def main() -> None:
     given = _arguments().parse_args()
     torch.set_num_threads(given.threads)
-    {"train": _train, "export": _export, "context": _context, "evaluate": _evaluate}[given.command](given)
+    {"train": _train, "export": _export, "context": _context}[given.command](given)
 
 
 def _arguments() -> argparse.ArgumentParser:
@@ -34,12 +34,7 @@ def _arguments() -> argparse.ArgumentParser:
     context.add_argument("--data", type=Path, required=True, help="the folder it was trained on")
     context.add_argument("--model", type=Path, default=MODEL)
     context.add_argument("--seed", type=int, default=0)
-    evaluate = commands.add_parser("evaluate", help="figures on held-out frames, into the card")
-    evaluate.add_argument("--data", type=Path, required=True, help="folder with train/ and heldout/")
-    evaluate.add_argument("--model", type=Path, default=MODEL)
-    evaluate.add_argument("--seed", type=int, default=0)
-    evaluate.add_argument("--page", type=Path, help="markdown page whose tables are written anew")
-    for command in (train, export, context, evaluate):
+    for command in (train, export, context):
         command.add_argument("--threads", type=int, default=1)
     return parser
 
@@ -61,15 +56,6 @@ def _context(given: argparse.Namespace) -> None:
     from semdaemon.training.focus.context import into_card
 
     into_card(given.model, given.data, seed=given.seed, tell=_tell)
-
-
-def _evaluate(given: argparse.Namespace) -> None:
-    from semdaemon.training.focus.page import write_tables
-    from semdaemon.training.focus.report import evaluate
-
-    card = evaluate(given.data, given.model, seed=given.seed)
-    if given.page:
-        write_tables(given.page, card)
 
 
 def _tell(line: str) -> None:

@@ -18,10 +18,11 @@ import torch
 
 from semdaemon.focus.estimate import Estimate, Scorer, shares_of
 from semdaemon.focus.field import Smoothness, with_context
-from semdaemon.focus.map import estimate_alone
+from semdaemon.focus.map import UNDECIDED, estimate_alone, judge, judge_in_context
 from semdaemon.focus.sigma import SigmaScorer, read_card
 from semdaemon.focus.tiles import Grid
 from semdaemon.frame import Area
+from semdaemon.settings import Focus
 from semdaemon.training import degrade
 from semdaemon.training.corpus import CorpusFrame, Image, load_corpus
 from semdaemon.training.focus.card import write_card
@@ -72,6 +73,16 @@ class Case:
     shape: tuple[int, int]
     truth_px: npt.NDArray[np.float64]
     dose: float
+
+    def judged(self, smoothness: Smoothness | None) -> tuple[Estimate, npt.NDArray[np.uint8]]:
+        """Estimate and verdicts under the default settings: in context, or of tiles alone."""
+        settings = Focus()
+        if smoothness is None:
+            estimate, verdict = self.estimate, judge(self.estimate, settings)[3]
+        else:
+            estimate = with_context(self.estimate, self.known, self.shape, smoothness)
+            verdict = judge_in_context(self.estimate, self.known, self.shape, settings, smoothness)[3]
+        return estimate, np.where(self.known, verdict, UNDECIDED).astype(np.uint8)
 
 
 def fit(cases: Sequence[Case], start: Smoothness | None = None) -> Smoothness:

@@ -19,24 +19,30 @@ DOSES = (10.0, 200.0)
 
 
 @dataclass(frozen=True)
-class Tiles:
-    """Degraded tiles and what was done to them: pixels (n, h, w), the rest (n,)."""
+class Facts:
+    """What was done to n tiles: each (n,)."""
 
-    pixels: Image
     radius_px: Figures
     dose: Figures
     frame: npt.NDArray[np.intp]
 
     def where(self, *, radius_px: float | None = None, dose: float | None = None) -> npt.NDArray[np.bool_]:
-        chosen = np.ones(len(self.pixels), bool)
+        chosen = np.ones(len(self.radius_px), bool)
         if radius_px is not None:
             chosen &= self.radius_px == radius_px
         if dose is not None:
             chosen &= self.dose == dose
         return chosen
 
-    def chosen(self, which: npt.NDArray[np.bool_]) -> Tiles:
-        return Tiles(self.pixels[which], self.radius_px[which], self.dose[which], self.frame[which])
+    def chosen(self, which: npt.NDArray[np.bool_] | npt.NDArray[np.intp]) -> Facts:
+        return Facts(self.radius_px[which], self.dose[which], self.frame[which])
+
+
+@dataclass(frozen=True)
+class Tiles(Facts):
+    """Degraded tiles, pixels (n, h, w), and what was done to them."""
+
+    pixels: Image
 
 
 def degraded_tiles(
@@ -63,7 +69,7 @@ def degraded_tiles(
                     pixels.append(seen[top : top + TILE_PX, left : left + TILE_PX])
                     facts.append((radius_px, dose, number))
     table = np.array(facts, np.float64)
-    return Tiles(np.stack(pixels), table[:, 0], table[:, 1], table[:, 2].astype(np.intp))
+    return Tiles(table[:, 0], table[:, 1], table[:, 2].astype(np.intp), np.stack(pixels))
 
 
 def area_under_curve(low: Figures, high: Figures) -> float | None:
@@ -78,7 +84,7 @@ def area_under_curve(low: Figures, high: Figures) -> float | None:
     return round(float(np.mean(below + up_to) / (2 * len(low))), 4)
 
 
-def areas(tiles: Tiles, blur: Figures) -> dict[str, float | int | None]:
+def areas(tiles: Facts, blur: Figures) -> dict[str, float | int | None]:
     """Area under the curve for sharp against each radius: doses pooled, and crossed both ways.
 
     ``blur`` (n,) rises with blur.

@@ -1,12 +1,26 @@
-"""The card's figures as tables of a page, between two marks in it."""
+"""The figures as tables in markdown: of a page between two marks in it, or for the terminal."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-BEGIN = "<!-- figures: written by python -m semdaemon.training.focus evaluate --page -->"
+BEGIN = "<!-- figures: written by semdaemon evaluate --focus --card --page -->"
 END = "<!-- end of figures -->"
+
+_COLUMNS = {
+    "R = 2": "auc_r2",
+    "R = 3": "auc_r3",
+    "R = 5": "auc_r5",
+    "R = 3, sharp 10, blurred 200": "auc_r3_sharp_10_blurred_200",
+    "R = 3, sharp 200, blurred 10": "auc_r3_sharp_200_blurred_10",
+}
+_UNEVEN = {
+    "wrong": ("wrong", "{:.1%}"),
+    "undecided": ("undecided", "{:.0%}"),
+    "error": ("median_relative_error", "{:.2f}"),
+    "in 90 % interval": ("coverage_90", "{:.0%}"),
+}
 
 
 def write_tables(page: Path, card: dict[str, Any]) -> None:
@@ -16,79 +30,118 @@ def write_tables(page: Path, card: dict[str, Any]) -> None:
     _, end, tail = rest.partition(END)
     if not (mark and end):
         raise ValueError(f"{page} lacks the marks {BEGIN!r} and {END!r}")
-    page.write_text(f"{head}{BEGIN}\n\n{tables(card)}\n{END}{tail}", encoding="utf-8")
+    page.write_text(f"{head}{BEGIN}\n\n{of_card(card)}\n{END}{tail}", encoding="utf-8")
 
 
-def tables(card: dict[str, Any]) -> str:
-    """All tables in markdown."""
-    held, validation = card["heldout"], card["validation"]
-    doses = [dose for dose in held["coverage_90"] if dose != "all"]
-    others = ("learned", "F4n (slow axis)", "SIRAF fit")
-    compared = ", ".join(f"{name} {_three(validation['auc'][name])}" for name in others)
-    parts = [
-        (
-            f"Weights `{card['sha256'][:16]}`, {card['training']['iterations']} batches; "
-            f"{held['frames']} held-out frames, {held['tiles_per_condition']} tiles per condition.\n"
-        ),
-        "### Sharp against blurred, area under the ROC curve\n",
-        _auc(held["auc"]),
-        f"On the {validation['frames']} validation frames, at R = 2 / 3 / 5: {compared}.\n",
-        "### Blur, median of the estimate in pixels\n",
-        _grid(held["median_sigma_px"], "true sigma", _truth(card)),
-        "### Median relative error of the blur\n",
-        _grid(held["median_relative_error"]),
-        "### The stated 90 % interval holds the truth in\n",
-        "| all | " + " | ".join(f"{dose} e/px" for dose in doses) + " |",
-        "|" + " --- |" * (1 + len(doses)),
-        "| " + " | ".join(f"{100 * share:.1f} %" for share in held["coverage_90"].values()) + " |\n",
-        "### Verdicts with the default settings, % sharp / blurred / beyond repair / undecided\n",
-        _verdicts(held["verdicts"]),
-    ]
+def of_card(card: dict[str, Any]) -> str:
+    """A card's held-out figures, with those on validation frames in a line."""
+    validation = card["validation"]
+    table = next(iter(validation["auc"].values()))
+    compared = ", ".join(
+        f"{name} {_three(table[name])}"
+        for name in ("learned, tile alone", "learned, in context", "F4n (slow axis)", "SIRAF fit")
+    )
+    return (
+        f"Weights `{card['sha256'][:16]}`, {card['training']['iterations']} batches.\n"
+        f"On the {validation['frames']} validation frames, at R = 2 / 3 / 5: {compared}.\n\n"
+        + tables(card["heldout"], float(card["sigma_in_focus_px"]))
+    )
+
+
+def tables(figures: dict[str, Any], sigma_in_focus_px: float) -> str:
+    """All tables of `semdaemon.training.focus.report.figures` in markdown."""
+    parts = [f"{figures['frames']} frames, {figures['tiles_per_condition']} tiles per condition.\n"]
+    for what, table in figures["auc"].items():
+        parts += [f"### Sharp against blurred, area under the ROC curve: {what}\n", _auc(table)]
+    if "context" in figures:
+        parts += _of_blur(figures, sigma_in_focus_px)
     return "\n".join(parts)
 
 
-def _auc(table: dict[str, dict[str, float | None]]) -> str:
-    lines = [
-        "| estimator | R = 2 | R = 3 | R = 5 | R = 3, sharp 10, blurred 200 | R = 3, sharp 200, blurred 10 |",
-        "| --- | --- | --- | --- | --- | --- |",
+def _of_blur(figures: dict[str, Any], sigma_in_focus_px: float) -> list[str]:
+    alone, context = figures["alone"], figures["context"]
+    truth = {r: (sigma_in_focus_px**2 + (float(r) / 2) ** 2) ** 0.5 for r in context["median_sigma_px"]}
+    return [
+        "### Blur, median of the estimate in pixels, in context\n",
+        _grid(context["median_sigma_px"], "true sigma", truth),
+        "### Median relative error of the blur, tile alone / in context / in context and decided\n",
+        _three_grids(
+            alone["median_relative_error"],
+            context["median_relative_error"],
+            context["median_relative_error_decided"],
+        ),
+        "### The stated 90 % interval holds the truth in\n",
+        _coverage(alone["coverage_90"], context["coverage_90"]),
+        "### Verdicts of tiles alone, % sharp / blurred / beyond repair / undecided\n",
+        _verdicts(alone["verdicts"]),
+        "### Verdicts in context (the default), % sharp / blurred / beyond repair / undecided\n",
+        _verdicts(context["verdicts"]),
+        "### Frames whose focus varies, tile alone / in context\n",
+        _uneven(figures["uneven"]),
     ]
-    for name, row in table.items():
-        keys = ("auc_r2", "auc_r3", "auc_r5", "auc_r3_sharp_10_blurred_200", "auc_r3_sharp_200_blurred_10")
-        figures = [row[key] for key in keys]
-        cells = " | ".join("-" if figure is None else f"{figure:.3f}" for figure in figures)
-        lines.append(f"| {name} | {cells} |")
-    return "\n".join(lines) + "\n"
+
+
+def _auc(table: dict[str, dict[str, float | None]]) -> str:
+    rows = [
+        [name, *(_figure(row[key], "{:.3f}") for key in _COLUMNS.values())] for name, row in table.items()
+    ]
+    return _table(["estimator", *_COLUMNS], rows)
 
 
 def _three(row: dict[str, float | None]) -> str:
-    figures = [row[key] for key in ("auc_r2", "auc_r3", "auc_r5")]
-    return " / ".join("-" if figure is None else f"{figure:.3f}" for figure in figures)
+    return " / ".join(_figure(row[key], "{:.3f}") for key in ("auc_r2", "auc_r3", "auc_r5"))
 
 
-def _truth(card: dict[str, Any]) -> dict[str, float]:
-    focus = float(card["sigma_in_focus_px"])
-    return {r: (focus**2 + (float(r) / 2) ** 2) ** 0.5 for r in card["heldout"]["median_sigma_px"]}
-
-
-def _grid(
-    table: dict[str, dict[str, float]], extra: str | None = None, values: dict[str, float] | None = None
-) -> str:
+def _grid(table: dict[str, dict[str, float | None]], extra: str, values: dict[str, float]) -> str:
     doses = list(next(iter(table.values())))
-    names = ["disc R", *([extra] if extra else []), *(f"{dose} e/px" for dose in doses)]
-    lines = ["| " + " | ".join(names) + " |", "|" + " --- |" * len(names)]
-    for radius, row in table.items():
-        known = [f"{values[radius]:.2f}"] if values else []
-        lines.append("| " + " | ".join([radius, *known, *(f"{row[dose]:.2f}" for dose in doses)]) + " |")
-    return "\n".join(lines) + "\n"
+    rows = [
+        [radius, f"{values[radius]:.2f}", *(_figure(row[dose], "{:.2f}") for dose in doses)]
+        for radius, row in table.items()
+    ]
+    return _table(["disc R", extra, *(f"{dose} e/px" for dose in doses)], rows)
+
+
+def _three_grids(*tables: dict[str, dict[str, float | None]]) -> str:
+    doses = list(next(iter(tables[0].values())))
+    rows = [
+        [radius, *(" / ".join(_figure(t[radius][dose], "{:.2f}") for t in tables) for dose in doses)]
+        for radius in tables[0]
+    ]
+    return _table(["disc R", *(f"{dose} e/px" for dose in doses)], rows)
+
+
+def _coverage(alone: dict[str, float], context: dict[str, float]) -> str:
+    rows = [
+        [name, *(f"{100 * share:.1f} %" for share in shares.values())]
+        for name, shares in (("tile alone", alone), ("in context", context))
+    ]
+    return _table(["", *(dose if dose == "all" else f"{dose} e/px" for dose in context)], rows)
 
 
 def _verdicts(table: dict[str, dict[str, list[float]]]) -> str:
     doses = list(next(iter(table.values())))
-    lines = [
-        "| disc R | " + " | ".join(f"{d} e/px" for d in doses) + " |",
-        "|" + " --- |" * (len(doses) + 1),
+    rows = [
+        [radius, *(" / ".join(f"{100 * share:.0f}" for share in row[dose]) for dose in doses)]
+        for radius, row in table.items()
     ]
-    for radius, row in table.items():
-        cells = [" / ".join(f"{100 * share:.0f}" for share in row[dose]) for dose in doses]
-        lines.append(f"| {radius} | " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
+    return _table(["disc R", *(f"{dose} e/px" for dose in doses)], rows)
+
+
+def _uneven(table: dict[str, dict[str, dict[str, float | None]]]) -> str:
+    rows = []
+    for form, both in table.items():
+        cells = [
+            " / ".join(_figure(both[way][key], pattern) for way in ("alone", "context"))
+            for key, pattern in _UNEVEN.values()
+        ]
+        rows.append([form, str(both["context"]["tiles"]), *cells])
+    return _table(["focus", "tiles", *_UNEVEN], rows)
+
+
+def _figure(value: float | None, pattern: str) -> str:
+    return "-" if value is None else pattern.format(value)
+
+
+def _table(head: list[str], rows: list[list[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines) + "\n"

@@ -1,4 +1,4 @@
-"""The figures in the card: the shipped estimator beside the classical measures, on frames set aside."""
+"""How well focus is told: the learned estimator beside the classical measures, on frames set aside."""
 
 from __future__ import annotations
 
@@ -9,26 +9,35 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from semdaemon.focus import measures
+from semdaemon.focus import BLURRED, SHARP, UNDECIDED, measures
 from semdaemon.focus.estimate import Estimate
-from semdaemon.focus.map import judge
 from semdaemon.focus.sigma import SigmaScorer, read_card
-from semdaemon.focus.tiles import has_signal
 from semdaemon.settings import Focus
-from semdaemon.training import degrade
-from semdaemon.training.corpus import CorpusFrame, Image, load_corpus, read_grey
+from semdaemon.training.corpus import CorpusFrame, Image, load_corpus, load_frames
 from semdaemon.training.focus import evaluation
 from semdaemon.training.focus.card import sources, write_card
-from semdaemon.training.focus.evaluation import Figures, Tiles
-from semdaemon.training.focus.network import SIGMA_IN_FOCUS_PX
+from semdaemon.training.focus.context import FORMS, Case, draw_cases, within_90
+from semdaemon.training.focus.evaluation import DOSES, RADII_PX, Facts, Figures
+from semdaemon.training.focus.looks import (
+    CHANGED,
+    CORRELATED,
+    PLAIN,
+    Look,
+    estimates_of,
+    facts_of,
+    look,
+    truth_px,
+    verdicts_of,
+)
 
 ERROR_RADII_PX = (0.0, 1.0, 2.0, 3.0, 5.0, 8.0, 13.0, 20.0)
-ERROR_DOSES = (10.0, 50.0, 200.0)
+ERROR_DOSES = (10.0, 50.0, 200.0, 400.0)
 RANKED_BELOW_PX = 0.8
 """Sharp is told from blurred by the probability of a blur below this; chosen on validation frames."""
 
-_CONTRAST_TILES = 24
-_ERROR_TILES = 10
+SHARES = (0.7, 0.5)
+_CLASSICAL_TILES = 10
+"""Of a frame, spread evenly: one of the classical measures takes ten times as long as the network."""
 
 CLASSICAL: dict[str, Callable[[Image], float]] = {
     "variance of Laplacian": lambda tile: -measures.variance_of_laplacian(tile),
@@ -41,8 +50,11 @@ CLASSICAL: dict[str, Callable[[Image], float]] = {
 }
 """Every figure turned so that it rises with blur."""
 
+Tell = Callable[[str], None]
+Table = dict[str, dict[str, float | int | None]]
 
-def evaluate(data: Path, model: Path, *, seed: int = 0) -> dict[str, Any]:
+
+def into_card(data: Path, model: Path, *, seed: int = 0, tell: Tell | None = None) -> dict[str, Any]:
     """Measure ``model`` on held-out and validation frames; write the figures into its card.
 
     Parameters
@@ -56,108 +68,186 @@ def evaluate(data: Path, model: Path, *, seed: int = 0) -> dict[str, Any]:
         data / "train", validation_fraction=float(made["validation_fraction"]), seed=int(made["seed"])
     )
     names = {frame.name for frame in split.validation}
-    card["heldout"] = figures(scorer, frames_as_they_are(data / "heldout"), seed=seed)
-    card["validation"] = figures(scorer, frames_as_they_are(data / "train", names), seed=seed)
+    validation = [frame for frame in load_frames(data / "train", bin_soft=False) if frame.name in names]
+    card["heldout"] = figures(
+        scorer,
+        load_frames(data / "heldout", bin_soft=False),
+        soft_binned=load_frames(data / "heldout"),
+        seed=seed,
+        tell=tell,
+    )
+    card["validation"] = figures(scorer, validation, seed=seed, tell=tell)
     card["heldout"]["data"] = sources(data / "heldout")
-    card["evaluated_by"] = f"python -m semdaemon.training.focus evaluate --data DATA --seed {seed}"
+    card["evaluated_by"] = f"semdaemon evaluate --focus --data DATA --card --seed {seed}"
     write_card(model, card)
     return card
 
 
-def frames_as_they_are(folder: Path, names: set[str] | None = None) -> list[CorpusFrame]:
-    """Images of a folder, unbinned and unweighted."""
-    paths = sorted(p for p in folder.glob("*.png") if names is None or p.name in names)
-    return [CorpusFrame(p.name, p.stem, read_grey(p), 1.0, 0.5) for p in paths]
+def figures(
+    scorer: SigmaScorer,
+    frames: Sequence[CorpusFrame],
+    *,
+    soft_binned: Sequence[CorpusFrame] = (),
+    seed: int = 0,
+    quick: bool = False,
+    tell: Tell | None = None,
+) -> dict[str, Any]:
+    """Areas under the curve, error, coverage and verdicts on these frames.
 
-
-def figures(scorer: SigmaScorer, frames: Sequence[CorpusFrame], *, seed: int) -> dict[str, Any]:
-    """Areas under the curve, error, coverage and verdicts on these frames."""
-    contrast = evaluation.degraded_tiles(frames, tiles_per_frame=_CONTRAST_TILES, seed=seed)
-    errors = evaluation.degraded_tiles(
-        frames, radii_px=ERROR_RADII_PX, doses=ERROR_DOSES, tiles_per_frame=_ERROR_TILES, seed=seed + 1
-    )
-    estimate = _estimates(scorer, errors.pixels)
-    return {
+    Parameters
+    ----------
+    soft_binned
+        The same frames, those soft at pixel scale binned 2x; measured besides where given.
+    quick
+        The plain condition alone.
+    """
+    contrast = look(frames, scorer, radii_px=RADII_PX, doses=DOSES, seed=seed, tell=tell)
+    result: dict[str, Any] = {
         "frames": len(frames),
-        "conditions": "disc R px, Poisson, 8 bits; doses 10 and 200 electrons per pixel pooled",
-        "tiles_per_condition": int(contrast.where(radius_px=0, dose=10).sum()),
-        "auc": auc_table(scorer, contrast),
-        "coverage_90": coverage(estimate, errors),
-        "median_relative_error": by_condition(errors, _relative_error(estimate, errors)),
-        "median_sigma_px": by_condition(errors, estimate.sigma_px.astype(np.float64)),
-        "verdicts": verdicts(estimate, errors),
+        "conditions": "whole frames, disc R px, Poisson, 8 bits; doses 10 and 200 electrons per pixel pooled",
+        "tiles_per_condition": sum(len(one.known) for one in contrast) // (len(RADII_PX) * len(DOSES)),
+        "auc": {PLAIN.what: learned(contrast) | classical(contrast)},
     }
+    if quick:
+        return result
+    for condition in (CORRELATED, CHANGED):
+        looks = look(
+            frames, scorer, radii_px=RADII_PX, doses=DOSES, condition=condition, seed=seed + 1, tell=tell
+        )
+        result["auc"][condition.what] = learned(looks) | classical(looks)
+    if soft_binned:
+        looks = look(soft_binned, scorer, radii_px=RADII_PX, doses=DOSES, seed=seed + 2, tell=tell)
+        result["auc"]["Poisson noise, frames soft at pixel scale binned 2x"] = learned(looks)
+    errors = look(
+        soft_binned or frames,
+        scorer,
+        radii_px=ERROR_RADII_PX,
+        doses=ERROR_DOSES,
+        seed=seed + 3,
+        tell=tell,
+    )
+    result["alone"], result["context"] = (told(errors, context=context) for context in (False, True))
+    result["uneven"] = uneven(soft_binned or frames, scorer, seed=seed + 4)
+    return result
 
 
-def auc_table(scorer: SigmaScorer, tiles: Tiles) -> dict[str, dict[str, float | int | None]]:
-    """One row an estimator; the learned one also on the tiles that it is surest of."""
-    estimate = _estimates(scorer, tiles.pixels)
-    blur = -estimate.probability_below(RANKED_BELOW_PX).astype(np.float64)
-    published = -estimate.probability_below(Focus().sharp_sigma_px).astype(np.float64)
-    table = {"learned": evaluation.areas(tiles, blur)}
-    table["learned, score as published"] = evaluation.areas(tiles, published)
-    table["learned, median sigma_px"] = evaluation.areas(tiles, estimate.sigma_px.astype(np.float64))
-    for share in (0.7, 0.5):
-        sure = estimate.relative_sd <= np.quantile(estimate.relative_sd, share)
-        table[f"learned, its surest {share:.0%}"] = evaluation.areas(tiles.chosen(sure), blur[sure])
-    for name, measure in CLASSICAL.items():
-        found = np.array([measure(tile) for tile in tiles.pixels])
-        # No signal counts as the most blurred, the way a classical measure's user would take it.
-        table[name] = evaluation.areas(tiles, np.nan_to_num(found, nan=np.inf))
+def learned(looks: Sequence[Look]) -> Table:
+    """Areas of the learned estimator, alone and in context; also on the tiles that it is surest of."""
+    table: Table = {}
+    facts = facts_of(looks)
+    for name, context in (("learned, tile alone", False), ("learned, in context", True)):
+        estimate = estimates_of(looks, context=context)
+        blur = -estimate.probability_below(RANKED_BELOW_PX).astype(np.float64)
+        table[name] = evaluation.areas(facts, blur)
+        for share in SHARES:
+            sure = estimate.relative_sd <= np.quantile(estimate.relative_sd, share)
+            table[f"{name}, surest {share:.0%}"] = evaluation.areas(facts.chosen(sure), blur[sure])
+        published = -estimate.probability_below(Focus().sharp_sigma_px).astype(np.float64)
+        table[f"{name}, score as published"] = evaluation.areas(facts, published)
     return table
 
 
-def coverage(estimate: Estimate, tiles: Tiles) -> dict[str, float]:
-    """Share of tiles whose true blur lies in the stated 90 % interval, in all and by dose."""
+def classical(looks: Sequence[Look]) -> Table:
+    """Areas of every classical measure, on some tiles of each frame."""
+    places = [np.unique(np.linspace(0, len(one.known) - 1, _CLASSICAL_TILES).round()) for one in looks]
+    starts = np.cumsum([0, *(len(one.known) for one in looks)])
+    chosen = [(start + place).astype(np.intp) for start, place in zip(starts, places, strict=False)]
+    facts = facts_of(looks).chosen(np.concatenate(chosen))
+    table: Table = {}
+    for name, measure in CLASSICAL.items():
+        pairs = zip(looks, places, strict=True)
+        found = np.array([measure(one.tiles[int(i)]) for one, where in pairs for i in where])
+        # No signal counts as the most blurred, the way a classical measure's user would take it.
+        table[name] = evaluation.areas(facts, np.nan_to_num(found, nan=np.inf))
+    return table
+
+
+def told(looks: Sequence[Look], *, context: bool) -> dict[str, Any]:
+    """Blur, its error, its stated interval and the verdicts, by radius and dose."""
+    facts, estimate = facts_of(looks), estimates_of(looks, context=context)
+    codes, known = verdicts_of(looks, context=context), np.concatenate([one.known for one in looks])
+    error = np.abs(estimate.sigma_px / truth_px(facts) - 1).astype(np.float64)
+    decided = codes != UNDECIDED
+    return {
+        "median_sigma_px": _medians(facts, estimate.sigma_px.astype(np.float64), known),
+        "median_relative_error": _medians(facts, error, known),
+        "median_relative_error_decided": _medians(facts, error, decided),
+        "coverage_90": coverage(estimate, facts, known),
+        "verdicts": verdict_shares(facts, codes),
+    }
+
+
+def coverage(estimate: Estimate, facts: Facts, known: npt.NDArray[np.bool_]) -> dict[str, float]:
+    """Share of tiles with signal whose true blur lies in the stated 90 % interval, in all and by dose."""
     assert estimate.levels_px is not None  # noqa: S101 - for the type checker: the learned scorer has them
     assert estimate.cumulative is not None  # noqa: S101
-    edges, truth = np.log(estimate.levels_px), np.log(_truth(tiles))
-    inside = np.empty(len(truth), bool)
-    for number, row in enumerate(estimate.cumulative):
-        low, high = np.interp((0.05, 0.95), row, edges)
-        inside[number] = low <= truth[number] <= high
-    shares = {"all": float(inside.mean())}
-    shares |= {f"{dose:g}": float(inside[tiles.where(dose=dose)].mean()) for dose in sorted(set(tiles.dose))}
+    inside = within_90(estimate.cumulative[:, 1:], estimate.levels_px, truth_px(facts))
+    shares = {"all": float(inside[known].mean())}
+    for dose in sorted(set(facts.dose)):
+        shares[f"{dose:g}"] = float(inside[known & facts.where(dose=dose)].mean())
     return {name: round(share, 3) for name, share in shares.items()}
 
 
-def verdicts(estimate: Estimate, tiles: Tiles) -> dict[str, dict[str, list[float]]]:
+def verdict_shares(facts: Facts, codes: npt.NDArray[np.uint8]) -> dict[str, dict[str, list[float]]]:
     """By radius and dose: shares of sharp, blurred, beyond repair and undecided, default settings."""
-    _, _, _, codes = judge(estimate, Focus())
-    codes[[not has_signal(tile, (-1, 2)) for tile in tiles.pixels]] = 3
-    table: dict[str, dict[str, list[float]]] = {}
-    for radius_px in sorted(set(tiles.radius_px)):
-        for dose in sorted(set(tiles.dose)):
-            chosen = codes[tiles.where(radius_px=radius_px, dose=dose)]
-            shares = [round(float(np.mean(chosen == code)), 3) for code in range(4)]
-            table.setdefault(f"{radius_px:g}", {})[f"{dose:g}"] = shares
-    return table
-
-
-def by_condition(tiles: Tiles, values: Figures) -> dict[str, dict[str, float]]:
-    """Medians by radius and dose."""
     return {
         f"{radius_px:g}": {
-            f"{dose:g}": round(float(np.median(values[tiles.where(radius_px=radius_px, dose=dose)])), 3)
-            for dose in sorted(set(tiles.dose))
+            f"{dose:g}": [
+                round(float(np.mean(codes[facts.where(radius_px=radius_px, dose=dose)] == code)), 3)
+                for code in range(4)
+            ]
+            for dose in sorted(set(facts.dose))
         }
-        for radius_px in sorted(set(tiles.radius_px))
+        for radius_px in sorted(set(facts.radius_px))
     }
 
 
-def _truth(tiles: Tiles) -> Figures:
-    return np.array([degrade.equivalent_sigma_px(r, SIGMA_IN_FOCUS_PX) for r in tiles.radius_px])
+def uneven(frames: Sequence[CorpusFrame], scorer: SigmaScorer, *, seed: int) -> dict[str, dict[str, Any]]:
+    """Frames whose focus varies, by form: wrong and undecided verdicts, error and coverage, both ways."""
+    cases = draw_cases(frames, scorer, per_frame=len(FORMS), seed=seed)
+    return {
+        form: {
+            name: _told_of([case for case in cases if case.form == form], scorer, context=context)
+            for name, context in (("alone", False), ("context", True))
+        }
+        for form in dict.fromkeys(FORMS)
+    }
 
 
-def _relative_error(estimate: Estimate, tiles: Tiles) -> Figures:
-    return np.asarray(np.abs(estimate.sigma_px / _truth(tiles) - 1), np.float64)
+def _told_of(cases: Sequence[Case], scorer: SigmaScorer, *, context: bool) -> dict[str, float | int | None]:
+    wrong, undecided, error, inside = [], [], [], []
+    for case in cases:
+        estimate, verdict = case.judged(scorer.smoothness if context else None)
+        chosen = np.isfinite(case.truth_px)
+        truth, code, known = case.truth_px[chosen], verdict[chosen], case.known[chosen]
+        wrong.append(((code == SHARP) & (truth > 1.6)) | ((code == BLURRED) & (truth < 0.95)))
+        undecided.append(code == UNDECIDED)
+        error.append(np.abs(estimate.sigma_px[chosen] / truth - 1)[known])
+        if estimate.levels_px is not None and estimate.cumulative is not None:
+            inside.append(within_90(estimate.cumulative[chosen, 1:], estimate.levels_px, truth)[known])
+    return {
+        "tiles": int(sum(len(part) for part in wrong)),
+        "wrong": _over(np.mean, wrong, 4),
+        "undecided": _over(np.mean, undecided, 3),
+        "median_relative_error": _over(np.median, error, 3),
+        "coverage_90": _over(np.mean, inside, 3),
+    }
 
 
-def _estimates(scorer: SigmaScorer, tiles: npt.NDArray[np.float32]) -> Estimate:
-    parts = [scorer.estimate(tiles[start : start + 64]) for start in range(0, len(tiles), 64)]
-    return Estimate(
-        np.concatenate([part.sigma_px for part in parts]),
-        np.concatenate([part.relative_sd for part in parts]),
-        parts[0].levels_px,
-        np.concatenate([part.cumulative for part in parts if part.cumulative is not None]),
-    )
+def _over(what: Callable[..., Any], parts: Sequence[npt.NDArray[np.generic]], digits: int) -> float | None:
+    """A mean or median over the arrays together; None where there is nothing in them."""
+    together = np.concatenate(parts) if parts else np.zeros(0)
+    return round(float(what(together)), digits) if together.size else None
+
+
+def _medians(
+    facts: Facts, values: Figures, which: npt.NDArray[np.bool_]
+) -> dict[str, dict[str, float | None]]:
+    """Medians by radius and dose over some tiles; None where there are none."""
+    table: dict[str, dict[str, float | None]] = {}
+    for radius_px in sorted(set(facts.radius_px)):
+        for dose in sorted(set(facts.dose)):
+            chosen = values[which & facts.where(radius_px=radius_px, dose=dose)]
+            median = round(float(np.median(chosen)), 3) if len(chosen) else None
+            table.setdefault(f"{radius_px:g}", {})[f"{dose:g}"] = median
+    return table

@@ -64,6 +64,8 @@ def requests() -> list[bytes]:
             {"request": "status", "id": 1},
             {"request": "snapshot", "topic": "sem/score/", "id": "a"},
             {"request": "replay", "topic": "sem/score/", "from": 2, "id": 3},
+            {"request": "frames", "after": 4, "limit": 3, "id": 4},
+            {"request": "frames", "since": "2026-03-01T18:00:00Z"},
         )
     ]
 
@@ -82,7 +84,21 @@ def replies() -> list[bytes]:
         "message": "m",
         "remedy": "",
     }
-    return [joined([json.dumps(head).encode(), *score]), joined([json.dumps(refused).encode()]), *published()]
+    ended = {"position": 3, "at": "2026-03-01T18:00:00Z", "state": "published", "reason": "sharp",
+             "number": 3, "id": "00", "source": "folder", "uri": "file:///data/a.tif", "page": 0}  # fmt: skip
+    frames = {"schema": "semdaemon-1.0", "reply": "frames", "id": 1, "epoch": EPOCH, "frames": [ended],
+              "position": 3, "more": False}  # fmt: skip
+    heads = [joined([json.dumps(each).encode()]) for each in (refused, frames)]
+    return [joined([json.dumps(head).encode(), *score]), *heads, *published()]
+
+
+def advice() -> list[bytes]:
+    """What the daemon advises, as the hook hears it."""
+    header = {"schema": "semdaemon-1.0", "event": "advice", "state": "attention", "reasons": ["out_of_focus"],
+              "retake": True, "run": {"name": "run_1"}, "frame": {"uri": "file:///data/a.tif"},
+              "focus": {"at_um": 1.5, "correction_um": -0.4, "correction_sd_um": 0.1, "magnitude_um": 0.4,
+                        "magnitude_sd_um": 0.1, "candidates_um": [-0.4, 0.4]}}  # fmt: skip
+    return [joined([b"sem/advice/", json.dumps(header).encode()])]
 
 
 def pushed() -> list[bytes]:
@@ -114,10 +130,22 @@ def damaged(rng: Random, data: bytes) -> bytes:
     return joined(parts)
 
 
-def hooked(data: bytes) -> str:
-    """Any tags go into the hook's message, which the daemon then understands."""
+def advised(data: bytes) -> str:
+    """The hook's parser never raises: an acquisition script hangs on what a hook raises."""
+    _with_hook()
+    from semdaemon_hook.advised import parse
+
+    return "no advice" if parse(split(data)) is None else "advice"
+
+
+def _with_hook() -> None:
     if str(_HOOK) not in sys.path:
         sys.path.insert(0, str(_HOOK))
+
+
+def hooked(data: bytes) -> str:
+    """Any tags go into the hook's message, which the daemon then understands."""
+    _with_hook()
     from semdaemon_hook.message import message
 
     from semdaemon.sources.pushmessage import parse_header

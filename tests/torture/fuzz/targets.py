@@ -6,10 +6,8 @@ import json
 import struct
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from typing import Any
 
 from semdaemon.errors import SemdaemonError
 from semdaemon.focus import FocusMap
@@ -23,50 +21,21 @@ from semdaemon.formats.stackframe import read_stack_frame
 from semdaemon.formats.vendors import Evidence
 from semdaemon.journal import Journal
 from semdaemon.refocus.weights import load_card, read_tensors
-from semdaemon.settings import Limits
 from semdaemon.settings.load import load_settings
 from semdaemon.sources import Sighting
 from semdaemon.sources.micromanager.tags import frame_from
 from semdaemon.sources.ndtiff.follower import Follower
 from semdaemon.sources.ndtiff.places import Places
-from semdaemon.sources.pushmessage import frame_of, parse_header
-from semdaemon.wire.control import Desk, answer, envelope, read_reply, split_messages
-from semdaemon.wire.dialogue import Ask, Conversation
-from semdaemon.wire.messages import decode, encode
-from semdaemon.wire.replay import ReplayStore
+from semdaemon.wire.keys import load_public
 
 from . import mutate, seeds
-from .mutate import Mutator
-
-LIMITS = Limits(max_pixels=4_000_000, max_file_bytes=2**24)
-
-Run = Callable[[bytes], str]
-"""Gives the input to the code; returns a word for what came of it, or raises what no input may raise."""
-
-
-@dataclass(frozen=True)
-class Target:
-    """One reader or parser.
-
-    Attributes
-    ----------
-    kind
-        ``file`` for what reads whole files, ``parser`` for what is given bytes.
-    weight
-        Share of the executions among those of its kind.
-    """
-
-    name: str
-    kind: str
-    weight: float
-    seeds: list[bytes]
-    mutate: Mutator
-    run: Run
+from .sockets import sockets
+from .target import LIMITS, Run, Target
 
 
 def all_targets(folder: Path) -> list[Target]:
     """Every target; ``folder`` holds the file that is read over and over."""
-    return [*_files(folder), *_parsers(folder), *_sockets()]
+    return [*_files(folder), *_parsers(folder), *sockets(folder)]
 
 
 # -- files --------------------------------------------------------------------------------------------------
@@ -166,6 +135,7 @@ def _parsers(folder: Path) -> list[Target]:
         Target("vendor texts", "parser", 14, list(seeds.TEXTS), mutate.text, _texts),
         Target("Micro-Manager tags", "parser", 8, [seeds.MICROMANAGER], mutate.json_text, _tags),
         Target("focus map blob", "parser", 5, [blob], mutate.npz, _focus),
+        Target("CURVE key files", "parser", 2, [_key()], mutate.text, _on_file(folder / "a.key", _load_key)),
         Target("settings TOML", "parser", 3, _settings(), mutate.text, _on_file(folder / "x.toml", _load)),
         Target("weights card", "parser", 4, [_card()], mutate.json_text, _cards(folder)),
         Target("weights safetensors", "parser", 4, [_tensors()], mutate.safetensors, _weights(folder)),
@@ -242,6 +212,16 @@ def _load(path: Path) -> str:
     return "holds"
 
 
+def _key() -> bytes:
+    letters = "Yne@$w-vo<fVvi]a<NY6T1ed:M$fCG*[IaLV{hID"
+    return f'#   **** Public ****\nmetadata\ncurve\n    public-key = "{letters}"\n'.encode()
+
+
+def _load_key(path: Path) -> str:
+    load_public(path)
+    return "read"
+
+
 def _card() -> bytes:
     card = load_card("light")
     return json.dumps(
@@ -281,101 +261,3 @@ def _weights(folder: Path) -> Run:
         return "read"
 
     return run
-
-
-# -- sockets ------------------------------------------------------------------------------------------------
-
-
-def _sockets() -> list[Target]:
-    from . import messages
-
-    return [
-        Target("wire: decode", "parser", 16, messages.published(), messages.damaged, _decode),
-        Target(
-            "wire: requests at the control socket",
-            "parser",
-            14,
-            messages.requests(),
-            mutate.json_text,
-            _ask(),
-        ),
-        Target(
-            "wire: replies and streams at a client",
-            "parser",
-            12,
-            messages.replies(),
-            messages.damaged,
-            _client,
-        ),
-        Target("pushed frames", "parser", 14, messages.pushed(), messages.damaged, _pushed),
-        Target(
-            "hook: metadata into a message",
-            "parser",
-            4,
-            [seeds.MICROMANAGER],
-            mutate.json_text,
-            messages.hooked,
-        ),
-    ]
-
-
-def _decode(data: bytes) -> str:
-    message = decode(seeds.split(data))
-    return f"read, {message.event[:10]}"
-
-
-def _ask() -> Run:
-    store = ReplayStore(2**20)
-    topics = {"sem/score/": 4, "sem/fault/": 0}
-    for topic, newest in topics.items():
-        for sequence in range(newest + 1):
-            store.add(topic, sequence, encode(topic, {"event": "score", "sequence": sequence}))
-    desk = Desk("sem", seeds.EPOCH, topics, store, lambda: {"frames": {"seen": 1}})
-
-    def run(data: bytes) -> str:
-        parts = answer(envelope([b"peer", data])[1], desk)
-        envelope([b"peer", b"", data, data]), envelope([data])
-        head = json.loads(bytes(parts[0]))
-        return str(head.get("code") or head["reply"])
-
-    return run
-
-
-def _client(data: bytes) -> str:
-    parts = seeds.split(data)
-    with suppress(SemdaemonError):
-        head = read_reply(parts)
-        with suppress(
-            KeyError, TypeError, ValueError, ArithmeticError
-        ):  # what `dialogue` takes for malformed
-            split_messages(head, parts)
-    return _conversation(parts)
-
-
-def _conversation(parts: list[bytes]) -> str:
-    """A client that is told the parts as a message, then as the answer to what it asks."""
-    talk = Conversation(("",), heal=True, from_start=True)
-    told = []
-    for _ in range(3):
-        dialogue = talk.next_told(0.0)
-        command: Any = next(dialogue, None)
-        for turn in range(12):
-            if command is None:
-                break
-            reply = parts if isinstance(command, Ask) or turn == 0 else None
-            if isinstance(command, Ask):
-                command.is_answered_by(parts)
-            try:
-                command = dialogue.send(reply)
-            except StopIteration as end:
-                told.append(end.value)
-                break
-    return f"malformed {talk.malformed}, told {sum(one is not None for one in told)}"
-
-
-def _pushed(data: bytes) -> str:
-    parts = seeds.split(data)
-    if len(parts) != 2:
-        return "parts"
-    frame_of(parse_header(parts[0]), parts[1], LIMITS)
-    return "frame"

@@ -41,7 +41,7 @@ def _wait(lab: Lab, rng: Random) -> None:
     if rng.random() < _EARLY_SHARE:
         time.sleep(rng.uniform(0.0, 0.8) * lab.pace)
         return
-    deadline = time.monotonic() + _LONGEST_WAIT_S * lab.pace
+    deadline = time.monotonic() + _LONGEST_WAIT_S * lab.refocuses
     while lab.running and not lab.said_since_start("worker ready") and time.monotonic() < deadline:
         time.sleep(0.02)
     time.sleep(rng.uniform(0.0, 1.5) * lab.pace)

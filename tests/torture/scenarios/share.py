@@ -55,6 +55,7 @@ def prepare(lab: Lab) -> None:
     """Files are written into the store, and seen through the mount, as from another machine."""
     share = _SHARES[id(lab)] = _Share(lab)
     share.store.mkdir()
+    lab.store = share.store
     share.mount()
     lab.at_end(share.clear)
 
@@ -63,21 +64,17 @@ def act(lab: Lab, plan: Plan) -> None:
     """Server dies and comes back; server stands still; files come meanwhile."""
     share, until, number = _SHARES[id(lab)], plan.until, 0
     while number < 2 or time.monotonic() < until:
-        _write(lab, share, 10)
+        lab.write_many(10)
         lab.pause(0.0, 1.0)
         (_died if number % 2 == 0 else _silent)(lab, share)
-        _write(lab, share, 4)
+        lab.write_many(4)
         lab.until(lambda: lab.waiting() <= 10, 90, "work goes on after the share is back")
         number += 1
 
 
-def _write(lab: Lab, share: _Share, number: int) -> None:
-    lab.write_many(number, folder=share.store, seen_as=share.root)
-
-
 def _died(lab: Lab, share: _Share) -> None:
     share.die()
-    _write(lab, share, 4)
+    lab.write_many(4)
     lab.pause(0.1, 4.0)  # "Transport endpoint is not connected"
     unmount(share.root)
     lab.pause(0.0, 2.0)  # an empty folder
@@ -89,7 +86,7 @@ def _silent(lab: Lab, share: _Share) -> None:
     if share.process is None:
         return
     run("kill", "-STOP", str(share.process.pid))
-    _write(lab, share, 4)
+    lab.write_many(4)
     lab.pause(0.1, 6.0)
     run("kill", "-CONT", str(share.process.pid))
     lab.did["server of the share stopped for up to 6 s and on"] += 1

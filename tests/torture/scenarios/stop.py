@@ -13,8 +13,9 @@ TIMEOUT_S = 3.0
 
 def act(lab: Lab, plan: Plan) -> None:
     """Worker stopped beyond its time-out or shortly, daemon stopped and continued, while frames come in."""
-    until = plan.until
-    while time.monotonic() < until:
+    until, turn = plan.until, 0
+    while turn < 1 or time.monotonic() < until:
+        turn += 1
         if lab.waiting() < 40:
             lab.write_many(10)
         what = lab.rng.random()

@@ -16,6 +16,7 @@ def prepare(lab: Lab) -> None:
     """What is acquired lies in a store that is mounted as the acquisition folder."""
     store = lab.home / _STORE
     store.mkdir()
+    lab.store = store
     run("mount", "--bind", store, lab.roots[0])
     lab.at_end(lambda: unmount(lab.roots[0]))
 
@@ -24,21 +25,17 @@ def act(lab: Lab, plan: Plan) -> None:
     """Unmounted in the middle of a burst, with files that come meanwhile; renamed and back as well."""
     store, root, until, number = lab.home / _STORE, lab.roots[0], plan.until, 0
     while number < 2 or time.monotonic() < until:
-        _write(lab, store, 12)
+        lab.write_many(12)
         lab.pause(0.0, 0.5)
         (_unmounted if number % 2 == 0 else _renamed)(lab, store, root)
-        _write(lab, store, 3)
+        lab.write_many(3)
         lab.until(lambda: lab.waiting() <= 10, 60, "work goes on after the folder is back")
         number += 1
 
 
-def _write(lab: Lab, store: Path, number: int) -> None:
-    lab.write_many(number, folder=store, seen_as=lab.roots[0])
-
-
 def _unmounted(lab: Lab, store: Path, root: Path) -> None:
     unmount(root)
-    _write(lab, store, 4)
+    lab.write_many(4)
     lab.pause(0.1, 5.0)
     run("mount", "--bind", store, root)
     lab.did["acquisition folder unmounted and back, with new files"] += 1
@@ -48,7 +45,7 @@ def _renamed(lab: Lab, store: Path, root: Path) -> None:
     unmount(root)
     away = root.with_name("away")
     root.rename(away)
-    _write(lab, store, 4)
+    lab.write_many(4)
     lab.pause(0.1, 5.0)
     away.rename(root)
     run("mount", "--bind", store, root)

@@ -239,6 +239,7 @@ def test_memories_of_another_version_are_left_alone() -> None:
     run = Run()
     run.see(1.0, 2.0)
     good = run.memories[0]
+    odd = [{**good["sample"], "sigma_px": value} for value in (0.0, -1.0, float("inf"), "x", None)]
     bad = [
         {},
         {**good, "key": {"new": 1}},
@@ -246,6 +247,7 @@ def test_memories_of_another_version_are_left_alone() -> None:
         {**good, "number": "x"},
         {**good, "key": 3},
     ]
+    bad += [{**good, "sample": sample} for sample in odd]
     assert Run().follower.recall([*bad, good], Advising()) == 1
 
 

@@ -91,6 +91,6 @@ def test_large_frames_are_told_region_by_region() -> None:
         *([0, 0, 512, 512], [0, 512, 512, 1024], [512, 0, 1024, 512], [512, 512, 1024, 1024]),
     ]
     assert [region.astigmatism.differs for region in regions] == [False, True, False, True]
-    plain = Survey((), None, whole, regions).as_json()["astigmatism"]
+    plain = Survey(astigmatism=whole, regions=regions).as_json()["astigmatism"]
     assert isinstance(plain, dict)
     assert len(plain["regions"]) == 4

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 
 from semdaemon.errors import SettingsError
 from semdaemon.focus import VERDICTS, Estimate, FocusMap, focus_map, load_scorer
@@ -133,3 +135,29 @@ def test_an_unknown_scorer_is_named_with_what_is_there() -> None:
     with pytest.raises(SettingsError, match=r"'nonesuch'; installed of semdaemon.scorers: .*sigma") as caught:
         load_scorer("nonesuch", Focus())
     assert caught.value.code == "unknown_plug"
+
+
+@pytest.mark.parametrize(
+    ("sharp_nm", "pixel_nm", "word"),
+    [(0, 1, "blurred"), (5, 1, "sharp"), (5, 9, "blurred"), (5, None, "blurred")],
+)
+def test_a_blur_finer_than_the_nanometres_asked_for_is_sharp(
+    sharp_nm: float, pixel_nm: float | None, word: str
+) -> None:
+    frame = frame_of(textured(128, 128))
+    if pixel_nm:
+        frame = replace(frame, pixel_size_m=(pixel_nm * 1e-9, pixel_nm * 1e-9))
+    result = focus_map(frame, Focus(sharp_sigma_nm=sharp_nm), Told([3.0], [0.1]))
+    assert VERDICTS[result.verdict[0, 0]] == word
+
+
+@pytest.mark.parametrize("name", ["f4n", "siraf"])
+def test_classical_measures_are_scorers_by_name(name: str) -> None:
+    rng = np.random.default_rng(0)
+    rough = rng.standard_normal((256, 256))
+    tiles = np.stack([gaussian_filter(rough, s)[:128, :128] for s in (0.7, 2.0, 5.0)]).astype(np.float32)
+    scorer = load_scorer(name, Focus())
+    estimate = scorer.estimate(tiles * 1000 + 3000)
+    assert scorer.name.startswith(name)
+    assert (np.diff(estimate.sigma_px) > 0).all()
+    assert (estimate.relative_sd > 0.6).all()

@@ -14,7 +14,8 @@ from PIL import Image
 from semdaemon.focus.sigma import SigmaScorer, read_card
 from semdaemon.training.corpus import load_corpus
 from semdaemon.training.degrade import blur, gaussian_kernel
-from semdaemon.training.focus import evaluation
+from semdaemon.training.focus import context, evaluation, report
+from semdaemon.training.focus.context import into_card as fit_context
 from semdaemon.training.focus.examples import Recipe, draw_batch, draw_probe
 from semdaemon.training.focus.export import export
 from semdaemon.training.focus.network import (
@@ -27,7 +28,7 @@ from semdaemon.training.focus.network import (
     soft_labels,
 )
 from semdaemon.training.focus.page import BEGIN, END, write_tables
-from semdaemon.training.focus.report import evaluate
+from semdaemon.training.focus.report import into_card
 from semdaemon.training.focus.trainer import Plan, Trainer
 
 SMALL = Recipe(patch_px=160, patches=2, states_per_patch=2, tiles_per_state=2)
@@ -108,7 +109,7 @@ def test_a_training_that_was_cut_off_goes_on_as_if_it_had_not_been(folder: Path,
 
 
 def test_an_exported_training_scores_and_is_measured_beside_the_classical_measures(
-    folder: Path, tmp_path: Path
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = tmp_path / "run"
     trainer = Trainer(Plan(folder, run, recipe=SMALL, iterations=2, validation_fraction=0.34))
@@ -125,8 +126,14 @@ def test_an_exported_training_scores_and_is_measured_beside_the_classical_measur
     shutil.copytree(folder, data / "heldout")
     page = tmp_path / "page.md"
     page.write_text(f"before\n{BEGIN}\nstale text\n{END}\nafter\n", encoding="utf-8")
-    write_tables(page, evaluate(data, model))
+    monkeypatch.setattr(context, "_CANDIDATES", {"trust": (0.1, 0.5)})
+    monkeypatch.setattr(context, "_PER_FRAME", 2)
+    monkeypatch.setattr(report, "ERROR_RADII_PX", (0.0, 3.0))
+    fit_context(model, data / "train", tell=lambda line: None)
+    write_tables(page, into_card(data, model))
     text = page.read_text(encoding="utf-8")
+    assert "| learned, in context | " in text
+    assert "| stepped | " in text
     assert "| F4n (slow axis) | " in text
     assert "stale text" not in text
     assert text.startswith("before\n")

@@ -8,9 +8,11 @@ import time
 from pathlib import Path
 
 import pytest
+import zmq
 from wire_samples import FRAME, fault
 
 from semdaemon.wire.client import Subscriber
+from semdaemon.wire.control import ask
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from wire_noise import GREETING, READY, command
@@ -85,3 +87,26 @@ def test_a_stopped_subscriber_is_hung_up_on_and_its_memory_freed(make_publisher,
         publisher.publish("preview", {"frame": FRAME}, (), [("preview", "image/jpeg", picture)])
         _until(lambda: publisher.counters["in_flight_bytes"] <= 2**20)
     assert _hears(publisher)
+
+
+def test_other_protocols_never_become_peers(make_publisher):
+    """libzmq takes what does not begin like ZMTP 3 for a peer of 2011, and its bytes for requests."""
+    publisher = make_publisher()
+    for said in (b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 5000, b"\x01\x00\x05\x00" * 3000):
+        with _connect(publisher.control_endpoint) as other:
+            other.sendall(said)
+    _until(lambda: publisher.counters["connections"] == 0)
+    assert publisher.counters["requests"] == 0
+
+
+def test_many_peers_of_one_name_do_not_keep_others_out(make_publisher):
+    publisher = make_publisher(connections=8)
+    for _ in range(30):
+        with zmq.Context() as context, context.socket(zmq.DEALER) as twin:
+            twin.linger = 0
+            twin.routing_id = b"twin"
+            twin.connect(publisher.control_endpoint)
+            twin.send(b'{"request": "status"}')
+            assert twin.poll(5000)
+    _until(lambda: publisher.counters["connections"] == 0)
+    assert ask(publisher.control_endpoint, {"request": "status"}, 5)["reply"] == "status"

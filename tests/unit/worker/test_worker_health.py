@@ -48,8 +48,11 @@ def test_missing_weights_are_degraded_at_once(health: Health) -> None:
     assert health.state == "degraded"
 
 
-def test_a_start_that_works_ends_degraded_where_starting_was_the_trouble(health: Health) -> None:
-    health.failed("weights_missing", "no weights", lasting=True)
+@pytest.mark.parametrize("code", ["weights_missing", "worker_died", "probe_failed"])
+def test_a_start_that_works_ends_degraded_where_starting_was_the_trouble(health: Health, code: str) -> None:
+    for _ in range(4):
+        health.failed(code, "it does not come up")
+    assert health.state == "degraded"
     health.started()
     assert (health.state, health.failures_in_a_row) == ("ready", 0)
 
@@ -59,7 +62,7 @@ def test_where_frames_kill_it_only_a_job_or_a_probe_when_idle_ends_degraded(
     health: Health, over: Callable[[Health], None]
 ) -> None:
     for _ in range(4):
-        health.failed("worker_died", "it died")
+        health.failed("worker_died", "it died", in_job=True)
     health.started()
     assert health.state == "degraded"
     over(health)
@@ -110,3 +113,17 @@ def test_the_room_of_a_control_group_counts(tmp_path: Path, monkeypatch: pytest.
     (tmp_path / "memory.max").write_text("max\n")
     assert memory._room(tmp_path) is None
     assert memory._room(tmp_path / "nowhere") is None
+
+
+@pytest.mark.parametrize("code", ["worker_sick", "worker_gone", "worker_died"])
+def test_one_job_after_the_other_that_fails_makes_the_pauses_grow_though_each_start_works(
+    health: Health, code: str
+) -> None:
+    pauses = []
+    for _ in range(5):
+        pauses.append(health.failed(code, "it failed", in_job=True))
+        health.started()
+    assert pauses == [1.0, 2.0, 4.0, LONGEST_PAUSE_S, LONGEST_PAUSE_S]
+    assert health.state == "degraded"
+    health.served()
+    assert health.failed(code, "it failed") == 1.0

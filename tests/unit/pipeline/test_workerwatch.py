@@ -14,8 +14,8 @@ from semdaemon.errors import SemdaemonError, WorkerError
 from semdaemon.frame import Area, Frame
 from semdaemon.journal import Journal, Row, find_journal
 from semdaemon.metrics import Metrics
+from semdaemon.pipeline.workerwatch import MOST_ILLNESSES, WorkerWatch
 from semdaemon.sources import Sighting
-from semdaemon.workerwatch import MOST_ILLNESSES, WorkerWatch
 
 
 @dataclass

@@ -19,8 +19,7 @@ from semdaemon.inforce import InForce, Live
 from semdaemon.journal import Journal, find_journal
 from semdaemon.metrics import Metrics
 from semdaemon.outbound import Outbound
-from semdaemon.pipeline import Pipeline
-from semdaemon.recent import RecentFrames
+from semdaemon.pipeline import Journey, Pipeline, RecentFrames
 from semdaemon.settings import Folder, Settings
 from semdaemon.sources import Sighting
 from semdaemon.sources.reader import FileReader
@@ -67,16 +66,9 @@ def pipeline(tmp_path: Path, journal: Journal, sent: Sent) -> Pipeline:
     settings = Settings(folder=Folder(folders=(tmp_path,), settle_s=0.0, hold_s=0.0))
     files = FileReader(settings.folder, settings.limits)
     metrics = Metrics()
-    in_force = InForce(settings, load_scorer("sigma", settings.focus), files, {})
-    made = Pipeline(
-        live=Live(in_force),
-        journal=journal,
-        follower=Follower(),
-        worker=None,
-        outbound=Outbound(settings.publish, sent, [], metrics),
-        metrics=metrics,
-        recent=RecentFrames(),
-    )
+    in_force = InForce(settings, settings.focus, load_scorer("sigma", settings.focus), files, {})
+    outbound = Outbound(settings.publish, sent, [], metrics)
+    made = Pipeline(Journey(Live(in_force), journal, outbound, metrics, RecentFrames()), Follower(), None)
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, np.random.default_rng(1).integers(0, 255, (128, 128), np.uint8))
     about = path.stat()
@@ -94,7 +86,7 @@ def look_until_done(pipeline: Pipeline, turns: int = 20) -> list[str]:
             raised.append(error.code)
         except ValueError:
             raised.append("unexpected")
-        if pipeline.journal.rows()[0].final:
+        if pipeline.journey.journal.rows()[0].final:
             break
     return raised
 
@@ -136,7 +128,7 @@ def test_what_nobody_foresaw_ends_as_a_fault_of_the_frame_and_not_in_a_loop(
     def broken(*_: object) -> None:
         raise ValueError("a plugin's mistake")
 
-    monkeypatch.setattr("semdaemon.pipeline.focus_map", broken)
+    monkeypatch.setattr("semdaemon.pipeline.scoring.focus_map", broken)
     assert look_until_done(pipeline) == ["unexpected"] * 3
     row = journal.rows()[0]
     assert (row.state, row.reason) == ("failed", "unexpected")
@@ -175,7 +167,7 @@ def test_while_the_journal_cannot_be_written_nothing_is_read_or_sent(
 def test_a_clock_that_is_set_moves_every_wait_with_it(pipeline: Pipeline, journal: Journal) -> None:
     wall, steady = Clock(), Clock()
     wall.now = time.time()
-    pipeline._clock, journal._clock = ClockWatch(wall, steady), wall
+    pipeline.scoring.clock, journal._clock = ClockWatch(wall, steady), wall
     key = journal.rows()[0].key
     journal.hold(key, "truncated", time.time() + 1000.0)
     before = journal.row(key)

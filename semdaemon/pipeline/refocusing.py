@@ -1,0 +1,151 @@
+"""The second half of a frame's journey: refocus -> audit -> save -> publish."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from typing import Any
+
+from semdaemon.errors import FrameError, WorkerError
+from semdaemon.focus import FocusMap
+from semdaemon.frame import Frame
+from semdaemon.journal import Row
+from semdaemon.outputs import Outputs, Saved
+from semdaemon.pipeline.cutoff import CutOff
+from semdaemon.pipeline.journey import MOST_ATTEMPTS, Journey, poison, root, was_interrupted
+from semdaemon.pipeline.workerwatch import WorkerWatch
+from semdaemon.provenance import provenance_of
+from semdaemon.worker import Worker, WorkerAnswer
+
+_PAUSE_S = 5.0
+_CHANGED = "settings_changed"
+
+
+class Refocusing:
+    """Called by the refocusing thread alone."""
+
+    def __init__(self, journey: Journey, worker: Worker) -> None:
+        self.journey, self._worker = journey, worker
+        self._journal, self._metrics, self._outbound = journey.journal, journey.metrics, journey.outbound
+        self.outputs = Outputs(partial(journey.outbound.part_fault, part="output"))
+        self._watch = WorkerWatch(worker, journey.journal, journey.outbound, journey.metrics, journey.changed)
+        self._jobs = CutOff(journey.journal, "refocused")
+        self._retry_at = 0.0
+
+    def restore(self) -> bool:
+        """Refocus the next scored frame; False where none waits or refocusing pauses."""
+        self._watch.tell()
+        if not self._worker.available or time.monotonic() < self._retry_at:
+            return False
+        if not (self._journal.ready() and self.outputs.ready(self.journey.settings.output)):
+            return False
+        self._jobs.take_up()
+        row = self._journal.next_to_refocus()
+        if row is None:
+            self._watch.come_back()
+            return False
+        try:
+            return self._restore(row)
+        except Exception as error:
+            self._jobs.note(row, error)
+            raise
+
+    def _restore(self, row: Row) -> bool:
+        if row.fingerprint != self.journey.settings.fingerprint:
+            # Scored by other settings than it would be refocused by: a result is of one kind, or is not told.
+            self._journal.look_again(row.key, _CHANGED)
+            self._metrics.frames["returned"].inc()
+            self.journey.changed()
+            return True
+        if not self._watch.is_up():
+            return False
+        frame = None
+        try:
+            interrupted = was_interrupted(row)
+            # Both counts stand on disk before the file is opened: whatever dies of it, they know.
+            if guilty := self._watch.verdict(row):
+                raise guilty
+            if self._jobs.attempt(row) > MOST_ATTEMPTS:
+                raise poison(row)
+            frame = self.journey.recent.take(row.key) or self.journey.read_again(row)
+            answer = self._worker.refocus(frame, row.focus_blob or b"")
+        except WorkerError as error:
+            self._watch.lost(row, error)
+            return True
+        except FrameError as error:
+            return self._not_refocused(row, error, frame)
+        self._refocused(row, frame, answer, interrupted=interrupted)
+        return True
+
+    def _not_refocused(self, row: Row, error: FrameError, frame: Frame | None) -> bool:
+        if error.code == "out_of_memory":
+            self.journey.original_stands(row, error, frame)
+            return True
+        if not row.path.is_file() and not root(row).is_dir():
+            # The share is gone, not the frame: it waits, scored, until the folder is back.
+            self._journal.release(row.key)
+            self._retry_at = time.monotonic() + _PAUSE_S
+            return False
+        self.journey.unreadable(row, error)
+        return True
+
+    def _refocused(self, row: Row, frame: Frame, answer: WorkerAnswer, *, interrupted: bool) -> None:
+        self._metrics.stage_seconds.labels("refocus").observe(answer.seconds)
+        focus = FocusMap.from_bytes(row.focus_blob or b"")
+        if not answer.mask.any():
+            self._rejected(row, frame, answer)
+            return
+        provenance = provenance_of(frame, focus, answer, self.journey.settings)
+        try:
+            saved = self._save(row, frame, focus, answer, provenance)
+        except OSError as error:
+            self._output_refused(row, error)
+            return
+        except FrameError as error:
+            self.journey.fail(row, error, frame=frame)
+            return
+        summary = {"regions": answer.regions, "weights": answer.weights, "seconds": answer.seconds}
+        stepped_down = {"rung": dict(answer.rung)} if answer.stepped_down else {}
+        if stepped_down:
+            self._metrics.stepped_down.labels(answer.rung["name"]).inc()
+        self._journal.refocused(row.key, saved.path, {**summary, **stepped_down})
+        self._metrics.frames["refocused"].inc()
+        # An output that was there is one that was told: by a journal that is gone, perhaps.
+        sent_before = interrupted or saved.replaced
+        self._outbound.refocused(frame, answer, provenance, saved.path, redelivered=sent_before)
+        self._journal.finish(row.key, "published", "refocused")
+        self._jobs.forget(row.key)
+        facts = {"output": str(saved.path), "seconds": answer.seconds, **stepped_down}
+        self.journey.ended(row, "published", "refocused", frame=frame, **facts)
+
+    def _rejected(self, row: Row, frame: Frame, answer: WorkerAnswer) -> None:
+        """The audit found that the frame does not support what the network made of it: told, not hidden."""
+        worst = max((r["unexplained"] or 0.0 for r in answer.regions), default=0.0)
+        most = self.journey.settings.refocus.audit_max_residual
+        error = FrameError(
+            "audit_rejected",
+            f"{row.path}: re-blurring the refocused regions leaves {worst:.0%} of their contrast unexplained "
+            f"(at most {most:.0%} is taken); the original stands.",
+            remedy="Take the frame again, or look at it with 'semdaemon refocus --everywhere'.",
+        )
+        self.journey.original_stands(row, error, frame)
+
+    def _save(
+        self, row: Row, frame: Frame, focus: FocusMap, answer: WorkerAnswer, provenance: dict[str, Any]
+    ) -> Saved:
+        with self._metrics.stage_seconds.labels("save").time():
+            return self.outputs.save(
+                self.journey.settings.output,
+                row.relative,
+                frame,
+                focus,
+                answer,
+                provenance,
+                self.journey.reader(row).original(row),
+            )
+
+    def _output_refused(self, row: Row, error: OSError) -> None:
+        """A full or read-only disk is no fault of the frame: it waits, and the fault shows in the status."""
+        self.outputs.refused(self.journey.settings.output.folder, error)
+        self._metrics.faults.labels("output_unwritable").inc()
+        self._journal.release(row.key)

@@ -71,10 +71,8 @@ The last column is the frame on which the network gained least over its input.
 def _reach(card: WeightsCard) -> list[str]:
     if not card.repairs_up_to_px:
         return []
-    return [
-        f"- At the working scale it gains over the best denoiser up to {card.repairs_up_to_px:g} px "
-        "(`repairs_up_to_px`, `semdaemon evaluate --reach`)."
-    ]
+    limit = f"{card.repairs_up_to_px:g} px (`repairs_up_to_px`, `semdaemon evaluate --reach`)"
+    return [f"- At the working scale it gains over the best denoiser up to {limit}."]
 
 
 def _facts(card: WeightsCard) -> str:

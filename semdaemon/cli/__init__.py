@@ -21,6 +21,7 @@ COMMANDS = {
     "requeue": "Hand finished frames to the daemon again.",
     "listen": "Print what is published; report gaps.",
     "score": "Where files are out of focus, and by how much.",
+    "calibrate": "The beam's half angle from a through-focus series.",
     "refocus": "Refocus files, once, the way the daemon does.",
     "verify": "Prove that output, mask and original hold together.",
     "simulate": "Write frames as a microscope does.",

@@ -36,7 +36,7 @@ def evaluate_focus(
         return json.dumps(written["heldout"]) if as_json else pages.of_card(written)
     scorer = SigmaScorer()
     found = report.figures(scorer, *_frames(data), seed=seed, quick=quick, tell=_tell)
-    return json.dumps(found) if as_json else pages.tables(found, float(scorer.card["sigma_in_focus_px"]))
+    return json.dumps(found) if as_json else pages.tables(found)
 
 
 def _frames(data: Path | None) -> tuple[Any, ...]:

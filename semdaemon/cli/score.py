@@ -8,12 +8,12 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 
 from semdaemon.cli.options import config_option, json_option, settings_from
+from semdaemon.cli.scorelines import heading, lines
 from semdaemon.errors import FrameError
-from semdaemon.focus import VERDICTS, FocusMap, focus_map, load_scorer, picture
-from semdaemon.focus.overlay import length_text
+from semdaemon.focus import FocusMap, focus_map, load_scorer, picture
 from semdaemon.formats import read_frames
 from semdaemon.frame import Frame
 from semdaemon.repairable import with_repair_limit
@@ -35,26 +35,26 @@ def command(files: tuple[Path, ...], map_path: Path | None, config: Path | None,
     """Score the focus of FILES: verdicts and blur per tile."""
     settings = with_repair_limit(settings_from(config))
     scorer = load_scorer(settings.focus.scorer, settings.focus)
-    table, failed, drawn = _table(), 0, 0
+    aperture_rad = settings.advice.aperture_rad
+    shown, failed, console = 0, 0, Console(highlight=False, soft_wrap=True)
     for file in files:
         try:
             for frame in read_frames(file, limits=settings.limits, sidecar=settings.folder.sidecar):
                 focus = focus_map(frame, settings.focus, scorer)
                 if as_json:
-                    click.echo(json.dumps(as_record(file, frame, focus), allow_nan=False))
-                table.add_row(*_line(file, frame, focus))
+                    click.echo(json.dumps(as_record(file, frame, focus, aperture_rad), allow_nan=False))
+                else:
+                    _show(console, file, frame, focus, aperture_rad, first=not shown)
                 if map_path is not None:
-                    draw_map(_numbered(map_path, drawn), frame, focus)
-                    drawn += 1
+                    draw_map(_numbered(map_path, shown), frame, focus, aperture_rad)
+                shown += 1
         except FrameError as error:
             failed += 1
             _say_fault(file, error, as_json)
-    if not as_json and table.row_count:
-        Console().print(table)
     return 1 if failed else 0
 
 
-def as_record(file: Path, frame: Frame, focus: FocusMap) -> dict[str, Any]:
+def as_record(file: Path, frame: Frame, focus: FocusMap, aperture_rad: float | None = None) -> dict[str, Any]:
     """What ``--json`` says of one frame."""
     return {
         "file": str(file),
@@ -64,14 +64,17 @@ def as_record(file: Path, frame: Frame, focus: FocusMap) -> dict[str, Any]:
         **focus.as_json(),
         "counts": focus.counts(),
         "median_sigma_px": focus.median_sigma_px(),
+        **focus.survey.as_json(aperture_rad),
     }
 
 
-def draw_map(path: Path, frame: Frame, focus: FocusMap) -> None:
+def draw_map(path: Path, frame: Frame, focus: FocusMap, aperture_rad: float | None = None) -> None:
     """Write the frame with its focus map over it, as PNG (or JPEG by its suffix)."""
     small = picture.preview(frame.pixels, frame.image_area, _MAP_PX)
     pixel_size_m = frame.pixel_size_m[1] if frame.pixel_size_m else None
-    drawn = picture.overlay(small, focus, small.shape[1] / frame.shape[1], pixel_size_m=pixel_size_m)
+    drawn = picture.overlay(
+        small, focus, small.shape[1] / frame.shape[1], pixel_size_m=pixel_size_m, aperture_rad=aperture_rad
+    )
     jpeg = path.suffix.lower() in (".jpg", ".jpeg")
     path.write_bytes(picture.encode(drawn, "jpeg" if jpeg else "png"))
 
@@ -80,24 +83,17 @@ def _numbered(path: Path, number: int) -> Path:
     return path if number == 0 else path.with_stem(f"{path.stem}-{number + 1}")
 
 
-def _table() -> Table:
-    table = Table(box=None, pad_edge=False)
-    table.add_column("file", overflow="fold")
-    for word in VERDICTS:
-        table.add_column(word.replace("_", " "), justify="right")
-    table.add_column("median blur", justify="right")
-    table.add_column("", justify="right")
-    return table
-
-
-def _line(file: Path, frame: Frame, focus: FocusMap) -> list[str]:
+def _show(
+    console: Console, file: Path, frame: Frame, focus: FocusMap, aperture_rad: float | None, *, first: bool
+) -> None:
+    if first:
+        console.print(heading(), style="bold")
     name = f"{file.name} page {frame.page}" if frame.page else file.name
-    median = focus.median_sigma_px()
-    pixels = "-" if median is None else f"{median:.2f} px"
-    length = ""
-    if median is not None and frame.pixel_size_m is not None:
-        length = length_text(median * frame.pixel_size_m[1])
-    return [name, *(str(count) for count in focus.counts().values()), pixels, length]
+    pixel_size_m = frame.pixel_size_m[1] if frame.pixel_size_m else None
+    text = Text()
+    for part, style in lines(name, focus, pixel_size_m, aperture_rad):
+        text.append(part, style)
+    console.print(text, end="")
 
 
 def _say_fault(file: Path, error: FrameError, as_json: bool) -> None:

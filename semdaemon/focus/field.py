@@ -31,7 +31,7 @@ class Smoothness:
     step_share
         Probability that the blur of the next tile has nothing to do with this one's.
     change
-        Typical change of ``ln sigma`` from one tile to the next where there is no step.
+        Half width of the change of ``ln sigma`` from one tile to the next where there is no step.
     doubt
         Probability that what a tile says is about its material and not about its blur.
     own, trust
@@ -44,13 +44,13 @@ class Smoothness:
         Exchanges of messages: how many tiles far a tile is heard.
     """
 
-    step_share: float = 0.15
-    change: float = 0.1
-    doubt: float = 0.06
-    own: float = 0.7
+    step_share: float = 0.01
+    change: float = 0.09
+    doubt: float = 0.1
+    own: float = 0.9
     trust: float = 0.15
     reweighting: float = 0.6
-    sharpness: float = 1.0
+    sharpness: float = 1.4
     sweeps: int = 8
 
 
@@ -100,7 +100,8 @@ def transition(
 ) -> npt.NDArray[np.float64]:
     """(k, k): probability of the blur of the next tile, by column, given this one's, by row."""
     middles = (edges[1:] + edges[:-1]) / 2
-    near = np.exp(-np.abs(middles[:, None] - middles) / smoothness.change)
+    # A Lorentz curve: its tails let tilt and curvature through where a Gaussian's would hold them down.
+    near = 1 / (1 + ((middles[:, None] - middles) / smoothness.change) ** 2)
     near /= near.sum(axis=1, keepdims=True)
     return np.asarray((1 - smoothness.step_share) * near + smoothness.step_share * prior, np.float64)
 

@@ -15,7 +15,6 @@ from semdaemon.focus.artefacts import examine
 from semdaemon.focus.blur import Blur, frame_blur
 from semdaemon.focus.estimate import Array, Estimate, Scorer, joined
 from semdaemon.focus.field import Smoothness, with_context
-from semdaemon.focus.noise import noise_of
 from semdaemon.focus.stored import damaged, packed, unpacked
 from semdaemon.focus.survey import NOTHING, Survey, survey
 from semdaemon.focus.tiles import Grid, has_signal
@@ -166,7 +165,7 @@ def focus_map(frame: Frame, settings: Focus, scorer: Scorer) -> FocusMap:
     blur = frame_blur(sigma_px, relative_sd, settings.max_relative_sd)
     # From tiles alone: estimates that neighbours had a say in are no longer independent of each other.
     alone_sd = np.where(known, estimate.relative_sd, np.nan)
-    surveyed = survey(grid, fitness.artefacts, estimate.sigma_px, alone_sd, noise_of(frame.image))
+    surveyed = survey(frame.image, grid, fitness.artefacts, estimate.sigma_px, alone_sd)
     undecided = verdict == UNDECIDED
     sigma_px[undecided] = score[undecided] = np.nan
     return FocusMap(

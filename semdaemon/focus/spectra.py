@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import fft
+from scipy import fft, sparse
 
 from semdaemon.frame import Pixels
 
@@ -22,7 +22,7 @@ _BATCH_TILES = 16
 """A batch and its spectrum fit the second-level cache."""
 
 
-def band_power(tiles: Sequence[Pixels], masks: Array) -> Array:
+def band_power(tiles: Sequence[Pixels], masks: sparse.csr_array) -> Array:
     """Mean power of n tiles in each of some bands.
 
     Parameters
@@ -30,7 +30,8 @@ def band_power(tiles: Sequence[Pixels], masks: Array) -> Array:
     tiles
         n arrays (h, w) of one shape, any real dtype.
     masks
-        (h * (w // 2 + 1), bands) float32 weights, each column of sum 1; see `frequencies` for their order.
+        (bands, h * (w // 2 + 1)) float32 weights, each row of sum 1 (see `frequencies` for their order);
+        sparse, because a dense product would wake every thread of the machine's algebra library.
 
     Returns
     -------
@@ -46,7 +47,7 @@ def band_power(tiles: Sequence[Pixels], masks: Array) -> Array:
         spectrum = fft.rfft2(batch)
         power = np.square(spectrum.real)
         power += np.square(spectrum.imag)
-        parts.append(power.reshape(len(batch), -1) @ masks)
+        parts.append((masks @ np.ascontiguousarray(power.reshape(len(batch), -1).T)).T)
     return np.concatenate(parts)
 
 

@@ -8,7 +8,7 @@ from typing import Any, SupportsIndex, overload
 
 import numpy as np
 
-from semdaemon.frame import Area, Pixels
+from semdaemon.frame import Area, FloatImage, Pixels
 
 _SATURATED_SHARE = 0.5
 _NOISE_SDS = 4.0
@@ -76,6 +76,8 @@ def has_signal(tile: Pixels, extremes: tuple[Any, Any]) -> bool:
 
     Noise is told from signal along the slow-scan axis (rows), where a detector's noise is white: its
     autocorrelation at lags 1 and 2 must stand four standard deviations above that of white noise.
+    What depends on the row or on the column alone is taken off first: shading, a vignette, lines of unequal
+    brightness and hum are no signal either.
 
     Parameters
     ----------
@@ -87,13 +89,22 @@ def has_signal(tile: Pixels, extremes: tuple[Any, Any]) -> bool:
     for level in extremes:
         if np.count_nonzero(tile == level) >= _SATURATED_SHARE * tile.size:
             return False
-    centred = tile.astype(np.float32)
-    centred -= centred.mean()
+    centred = _flattened(tile.astype(np.float32))
     power = float(np.mean(centred * centred))
     if power <= 0 or tile.shape[0] < 3:
         return False
     lags = [float(np.mean(centred[lag:] * centred[:-lag])) / power for lag in (1, 2)]
     return bool(max(lags) > _NOISE_SDS / tile.size**0.5)
+
+
+def _flattened(tile: FloatImage) -> FloatImage:
+    """The tile without what depends on row or column alone, and without a twist; in place."""
+    tile -= tile.mean(axis=1, keepdims=True)
+    tile -= tile.mean(axis=0, keepdims=True)
+    y, x = (np.linspace(-1, 1, side, dtype=np.float32) for side in tile.shape)
+    twist = float(y @ tile @ x) / max(float(y @ y) * float(x @ x), 1e-12)
+    tile -= np.float32(twist) * y[:, None] * x
+    return tile
 
 
 def _cells(length_px: int, tile_px: int) -> int:

@@ -61,7 +61,7 @@ def export(
         "iterations": header["progress"]["iteration"],
         "minutes": round(header["progress"]["elapsed_s"] / 60, 1),
         "seed": header["seed"],
-        "commit": _commit(),
+        "commit": commit_here(),
         "interim": interim,
         "sigma_max_px": header["recipe"]["radius_px"][1] / 2,
         "trained_on": sources(data, header["train_frames"]),
@@ -153,7 +153,8 @@ def _halo(header: dict[str, Any], half: dict[str, torch.Tensor]) -> dict[str, fl
     return effective_halo_px(net, degrade.quantise(seen, 8))
 
 
-def _commit() -> str:
+def commit_here() -> str:
+    """The commit of the source tree that runs; empty outside one."""
     here = Path(__file__).parent
     try:
         done = subprocess.run(

@@ -87,6 +87,9 @@ class ScoreHeader(Header):
     plane: dict[str, Any] | None = Field(
         None, description="How defocus runs across the frame: tilt, direction, curvature; null where unknown."
     )
+    astigmatism: dict[str, Any] | None = Field(
+        None, description="Blur along two axes, of the frame and of its regions."
+    )
 
 
 class PreviewHeader(Header):

@@ -44,7 +44,7 @@ class Artefact:
     def message(self) -> str:
         """What it is, and what follows from it."""
         what = MESSAGES[self.code]
-        return f"{what}; {self.tiles} tiles undecided" if self.tiles else what
+        return f"{what}; {self.tiles} tile{'s' * (self.tiles > 1)} undecided" if self.tiles else what
 
     def as_json(self) -> dict[str, object]:
         return {"code": self.code, "message": self.message, "tiles": self.tiles}

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
+from scipy import sparse
 
 from semdaemon.focus.artefacts.artefact import MESSAGES, Artefact, Fitness, Which
 from semdaemon.focus.artefacts.extremes import extremes
@@ -35,7 +37,7 @@ def examine(image: Pixels, tiles: Sequence[Pixels]) -> Fitness:
     few = count <= FEW
     codes = periods(image)
     if min(tiles[0].shape) >= _SMALLEST_PX:
-        power = band_power(tiles, bands(tiles[0].shape))
+        power = band_power(tiles, _masks(tiles[0].shape))
         found["charging_streaks"] = streaked(power) & ~saturated
         textured = ~saturated & (power[:, 0] > 0)
         codes = codes or noise_shape(power[textured], None if few else step)
@@ -47,3 +49,8 @@ def examine(image: Pixels, tiles: Sequence[Pixels]) -> Fitness:
     named = [code for code in MESSAGES if code in found and (found[code].any() or found[code] is nowhere)]
     unfit = np.logical_or.reduce(list(found.values()))
     return Fitness(unfit, tuple(Artefact(code, int(found[code].sum())) for code in named))
+
+
+@lru_cache(maxsize=4)
+def _masks(shape: tuple[int, int]) -> sparse.csr_array:
+    return sparse.csr_array(bands(shape).T)

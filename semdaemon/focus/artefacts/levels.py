@@ -7,7 +7,7 @@ import numpy as np
 from semdaemon.frame import Pixels
 
 FEW = 32
-TOO_FEW = 10
+TOO_FEW = 6
 _SAMPLE_PX = 250_000
 
 

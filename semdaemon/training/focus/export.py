@@ -13,6 +13,7 @@ import torch
 
 from semdaemon.training import checkpoint, degrade
 from semdaemon.training.corpus import load_corpus
+from semdaemon.training.export import commit_here
 from semdaemon.training.focus import evaluation
 from semdaemon.training.focus.card import sources, write_card
 from semdaemon.training.focus.context import prior_of_recipe
@@ -59,6 +60,7 @@ def export(run: Path, data: Path, model: Path) -> dict[str, Any]:
         "training": {
             "command": "python -m semdaemon.training.focus train --data TRAIN --out RUN",
             "seed": header["seed"],
+            "commit": commit_here(),
             "validation_fraction": header["validation_fraction"],
             "iterations": header["progress"]["iteration"],
             "minutes_on_one_core": round(header["progress"]["elapsed_s"] / 60, 1),

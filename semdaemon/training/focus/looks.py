@@ -16,26 +16,32 @@ from semdaemon.frame import Area
 from semdaemon.settings import Focus
 from semdaemon.training import degrade
 from semdaemon.training.corpus import CorpusFrame, Image
+from semdaemon.training.focus.context import own_sigma_px
 from semdaemon.training.focus.evaluation import Facts, Figures
-from semdaemon.training.focus.network import SIGMA_IN_FOCUS_PX, TILE_PX
+from semdaemon.training.focus.network import TILE_PX
 
 Codes = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
 class Condition:
-    """What else is done to a frame: noise that lines carry on, other gain and offset."""
+    """What else is done to a frame: noise that lines carry on, contrast on a background, gain and offset."""
 
     name: str
     what: str
     fast_axis_correlation: float = 0.0
+    contrast: float = 1.0
+    background: float = 0.0
     gain: float = 1.0
     offset: float = 0.0
 
 
 PLAIN = Condition("plain", "Poisson noise")
 CORRELATED = Condition("correlated", "noise correlated by 0.5 along the fast axis", 0.5)
-CHANGED = Condition("changed", "signal at half gain on an offset of 30 % of full scale", 0.0, 0.5, 0.3)
+CHANGED = Condition("changed", "detector at half gain, offset 30 % of full scale", gain=0.5, offset=0.3)
+FAINT = Condition(
+    "faint", "half the contrast on a background of 30 % that is counted too", contrast=0.5, background=0.3
+)
 
 
 @dataclass(frozen=True)
@@ -80,12 +86,13 @@ def look(
             tell(f"{condition.name}: frame {number + 1} of {len(frames)}, {frame.name}")
         for radius_px in radii_px:
             blurred = degrade.blur(frame.pixels, degrade.probe_kernel(radius_px))
-            blurred = np.asarray(blurred * condition.gain + condition.offset, np.float32)
+            blurred = np.asarray(blurred * condition.contrast + condition.background, np.float32)
             for dose in doses:
                 rng = np.random.default_rng([seed, number, round(10 * radius_px), round(10 * dose)])
                 seen = degrade.expose(
                     blurred, dose, rng, fast_axis_correlation=condition.fast_axis_correlation
                 )
+                seen = np.asarray(seen * condition.gain + condition.offset, np.float32)
                 facts = (number, float(radius_px), float(dose))
                 found.append(look_at(degrade.quantise(seen, 8), scorer, facts))
     return found
@@ -124,6 +131,7 @@ def verdicts_of(looks: Sequence[Look], *, context: bool) -> Codes:
     return np.concatenate([one.verdict if context else one.verdict_alone for one in looks])
 
 
-def truth_px(facts: Facts) -> Figures:
-    """The blur that every tile was given, for frames as sharp as their pixels."""
-    return np.hypot(SIGMA_IN_FOCUS_PX, facts.radius_px / 2)
+def truth_px(facts: Facts, frames: Sequence[CorpusFrame]) -> Figures:
+    """The blur of every tile: what it was given on top of what its frame has by itself."""
+    own = np.array([own_sigma_px(frame) for frame in frames])
+    return np.asarray(np.hypot(own[facts.frame], facts.radius_px / 2), np.float64)

@@ -44,26 +44,26 @@ def of_card(card: dict[str, Any]) -> str:
     return (
         f"Weights `{card['sha256'][:16]}`, {card['training']['iterations']} batches.\n"
         f"On the {validation['frames']} validation frames, at R = 2 / 3 / 5: {compared}.\n\n"
-        + tables(card["heldout"], float(card["sigma_in_focus_px"]))
+        + tables(card["heldout"])
     )
 
 
-def tables(figures: dict[str, Any], sigma_in_focus_px: float) -> str:
+def tables(figures: dict[str, Any]) -> str:
     """All tables of `semdaemon.training.focus.report.figures` in markdown."""
     parts = [f"{figures['frames']} frames, {figures['tiles_per_condition']} tiles per condition.\n"]
     for what, table in figures["auc"].items():
         parts += [f"### Sharp against blurred, area under the ROC curve: {what}\n", _auc(table)]
     if "context" in figures:
-        parts += _of_blur(figures, sigma_in_focus_px)
+        parts += _of_blur(figures)
     return "\n".join(parts)
 
 
-def _of_blur(figures: dict[str, Any], sigma_in_focus_px: float) -> list[str]:
+def _of_blur(figures: dict[str, Any]) -> list[str]:
     alone, context = figures["alone"], figures["context"]
-    truth = {r: (sigma_in_focus_px**2 + (float(r) / 2) ** 2) ** 0.5 for r in context["median_sigma_px"]}
+    truth = {radius: next(iter(row.values())) for radius, row in context["true_sigma_px"].items()}
     return [
         "### Blur, median of the estimate in pixels, in context\n",
-        _grid(context["median_sigma_px"], "true sigma", truth),
+        _grid(context["median_sigma_px"], "true blur, median", truth),
         "### Median relative error of the blur, tile alone / in context / in context and decided\n",
         _three_grids(
             alone["median_relative_error"],
@@ -78,6 +78,8 @@ def _of_blur(figures: dict[str, Any], sigma_in_focus_px: float) -> list[str]:
         _verdicts(context["verdicts"]),
         "### Frames whose focus varies, tile alone / in context\n",
         _uneven(figures["uneven"]),
+        "### Noise and electrons, told over true: 10 %, 50 % and 90 % of the frames\n",
+        _noise(figures["noise"]),
     ]
 
 
@@ -92,10 +94,10 @@ def _three(row: dict[str, float | None]) -> str:
     return " / ".join(_figure(row[key], "{:.3f}") for key in ("auc_r2", "auc_r3", "auc_r5"))
 
 
-def _grid(table: dict[str, dict[str, float | None]], extra: str, values: dict[str, float]) -> str:
+def _grid(table: dict[str, dict[str, float | None]], extra: str, values: dict[str, float | None]) -> str:
     doses = list(next(iter(table.values())))
     rows = [
-        [radius, f"{values[radius]:.2f}", *(_figure(row[dose], "{:.2f}") for dose in doses)]
+        [radius, _figure(values[radius], "{:.2f}"), *(_figure(row[dose], "{:.2f}") for dose in doses)]
         for radius, row in table.items()
     ]
     return _table(["disc R", extra, *(f"{dose} e/px" for dose in doses)], rows)
@@ -136,6 +138,25 @@ def _uneven(table: dict[str, dict[str, dict[str, float | None]]]) -> str:
         ]
         rows.append([form, str(both["context"]["tiles"]), *cells])
     return _table(["focus", "tiles", *_UNEVEN], rows)
+
+
+def _noise(table: dict[str, dict[str, dict[str, Any]]]) -> str:
+    rows = [
+        [
+            radius,
+            dose,
+            _ratios(row["sd_ratio"]),
+            f"{row['electrons_told']:.0%}",
+            _ratios(row["electrons_ratio"]),
+        ]
+        for radius, doses in table.items()
+        for dose, row in doses.items()
+    ]
+    return _table(["disc R", "e/px at full scale", "noise", "frames with electrons told", "electrons"], rows)
+
+
+def _ratios(points: list[float] | None) -> str:
+    return "-" if points is None else " / ".join(f"{point:.2f}" for point in points)
 
 
 def _figure(value: float | None, pattern: str) -> str:

@@ -17,10 +17,12 @@ from semdaemon.training.corpus import CorpusFrame, Image, load_corpus, load_fram
 from semdaemon.training.focus import evaluation
 from semdaemon.training.focus.card import sources, write_card
 from semdaemon.training.focus.context import FORMS, Case, draw_cases, within_90
+from semdaemon.training.focus.counting import noise_figures
 from semdaemon.training.focus.evaluation import DOSES, RADII_PX, Facts, Figures
 from semdaemon.training.focus.looks import (
     CHANGED,
     CORRELATED,
+    FAINT,
     PLAIN,
     Look,
     estimates_of,
@@ -110,7 +112,7 @@ def figures(
     }
     if quick:
         return result
-    for condition in (CORRELATED, CHANGED):
+    for condition in (CORRELATED, CHANGED, FAINT):
         looks = look(
             frames, scorer, radii_px=RADII_PX, doses=DOSES, condition=condition, seed=seed + 1, tell=tell
         )
@@ -118,16 +120,18 @@ def figures(
     if soft_binned:
         looks = look(soft_binned, scorer, radii_px=RADII_PX, doses=DOSES, seed=seed + 2, tell=tell)
         result["auc"]["Poisson noise, frames soft at pixel scale binned 2x"] = learned(looks)
+    sharp = soft_binned or frames
     errors = look(
-        soft_binned or frames,
+        sharp,
         scorer,
         radii_px=ERROR_RADII_PX,
         doses=ERROR_DOSES,
         seed=seed + 3,
         tell=tell,
     )
-    result["alone"], result["context"] = (told(errors, context=context) for context in (False, True))
-    result["uneven"] = uneven(soft_binned or frames, scorer, seed=seed + 4)
+    result["alone"], result["context"] = (told(errors, sharp, context=way) for way in (False, True))
+    result["uneven"] = uneven(sharp, scorer, seed=seed + 4)
+    result["noise"] = noise_figures(frames, seed=seed + 5)
     return result
 
 
@@ -144,6 +148,10 @@ def learned(looks: Sequence[Look]) -> Table:
             table[f"{name}, surest {share:.0%}"] = evaluation.areas(facts.chosen(sure), blur[sure])
         published = -estimate.probability_below(Focus().sharp_sigma_px).astype(np.float64)
         table[f"{name}, score as published"] = evaluation.areas(facts, published)
+        sure = estimate.relative_sd <= np.quantile(estimate.relative_sd, SHARES[0])
+        table[f"{name}, score as published, surest {SHARES[0]:.0%}"] = evaluation.areas(
+            facts.chosen(sure), published[sure]
+        )
     return table
 
 
@@ -162,26 +170,30 @@ def classical(looks: Sequence[Look]) -> Table:
     return table
 
 
-def told(looks: Sequence[Look], *, context: bool) -> dict[str, Any]:
+def told(looks: Sequence[Look], frames: Sequence[CorpusFrame], *, context: bool) -> dict[str, Any]:
     """Blur, its error, its stated interval and the verdicts, by radius and dose."""
+    truth = truth_px(facts_of(looks), frames)
     facts, estimate = facts_of(looks), estimates_of(looks, context=context)
     codes, known = verdicts_of(looks, context=context), np.concatenate([one.known for one in looks])
-    error = np.abs(estimate.sigma_px / truth_px(facts) - 1).astype(np.float64)
+    error = np.abs(estimate.sigma_px / truth - 1).astype(np.float64)
     decided = codes != UNDECIDED
     return {
+        "true_sigma_px": _medians(facts, truth, known),
         "median_sigma_px": _medians(facts, estimate.sigma_px.astype(np.float64), known),
         "median_relative_error": _medians(facts, error, known),
         "median_relative_error_decided": _medians(facts, error, decided),
-        "coverage_90": coverage(estimate, facts, known),
+        "coverage_90": coverage(estimate, facts, truth, known),
         "verdicts": verdict_shares(facts, codes),
     }
 
 
-def coverage(estimate: Estimate, facts: Facts, known: npt.NDArray[np.bool_]) -> dict[str, float]:
+def coverage(
+    estimate: Estimate, facts: Facts, truth: Figures, known: npt.NDArray[np.bool_]
+) -> dict[str, float]:
     """Share of tiles with signal whose true blur lies in the stated 90 % interval, in all and by dose."""
     assert estimate.levels_px is not None  # noqa: S101 - for the type checker: the learned scorer has them
     assert estimate.cumulative is not None  # noqa: S101
-    inside = within_90(estimate.cumulative[:, 1:], estimate.levels_px, truth_px(facts))
+    inside = within_90(estimate.cumulative[:, 1:], estimate.levels_px, truth)
     shares = {"all": float(inside[known].mean())}
     for dose in sorted(set(facts.dose)):
         shares[f"{dose:g}"] = float(inside[known & facts.where(dose=dose)].mean())

@@ -12,7 +12,17 @@ from click.testing import CliRunner
 from PIL import Image
 
 from semdaemon.cli.score import command
-from semdaemon.training.degrade import blur, expose, gaussian_kernel, probe_kernel
+from semdaemon.cli.scorelines import shortened
+from semdaemon.simulate.scenes import scene
+from semdaemon.training import spoil
+from semdaemon.training.degrade import (
+    blur,
+    blur_varying,
+    expose,
+    gaussian_kernel,
+    probe_kernel,
+    quantise,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -51,7 +61,10 @@ def test_a_table_for_people_and_a_picture_of_the_map(half_blurred: Path, tmp_pat
     out = tmp_path / "map.png"
     result = CliRunner().invoke(command, [str(half_blurred), "--map", str(out)], standalone_mode=False)
     assert "half.tif" in result.stdout
-    assert "beyond repair" in result.stdout
+    head, row, *_ = result.stdout.splitlines()
+    assert head.split() == ["file", "sharp", "blurred", "beyond", "undecided", "blur", "length"]
+    assert row.split()[:5] == ["half.tif", "4", "4", "0", "0"]
+    assert max(len(line) for line in result.stdout.splitlines()) <= 80
     with Image.open(out) as picture:
         assert picture.width == 512
         assert picture.height > 256
@@ -67,3 +80,29 @@ def test_a_file_that_cannot_be_read_is_told_and_the_others_are_scored(
     assert fault["code"] == "not_found"
     assert fault["remedy"]
     assert "verdict" in scored
+
+
+def test_what_the_frame_as_a_whole_shows_is_said_below_its_row(tmp_path: Path) -> None:
+    sharp = 0.2 + 0.6 * scene("pores", (640, 768), seed=2)
+    radius = np.broadcast_to(np.linspace(1, 12, 768, dtype=np.float32), sharp.shape)
+    seen = quantise(expose(blur_varying(sharp, radius, levels=12), 200, np.random.default_rng(0)), 8) * 255
+    path = tmp_path / ("a_very_long_name_of_a_frame_from_a_run_" + "0" * 60 + "_0001.tif")
+    tifffile.imwrite(path, spoil.with_scale_bar(np.uint8(seen), (20, 20)))
+    config = tmp_path / "semdaemon.toml"
+    config.write_text("[advice]\naperture_mrad = 10\n")
+    result = CliRunner().invoke(command, [str(path), "-c", str(config)], standalone_mode=False)
+    lines = result.stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    said = " ".join(" ".join(lines).split())
+    assert "burnt into the picture; 1 tile undecided" in said
+    assert "rising to the right (sample tilted by" in said
+    plain = json.loads(CliRunner().invoke(command, [str(path), "--json"], standalone_mode=False).stdout)
+    assert plain["plane"]["tilted"]
+    assert plain["artefacts"][0]["code"] == "lettering"
+    assert plain["astigmatism"]["kind"] in ("round", "cannot_tell")
+
+
+def test_long_names_lose_their_middle() -> None:
+    assert shortened("short.tif") == "short.tif"
+    assert len(shortened("x" * 90 + "_0001.tif")) == 26
+    assert shortened("x" * 90 + "_0001.tif").endswith("_0001.tif")

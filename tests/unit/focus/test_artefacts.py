@@ -59,7 +59,7 @@ WHOLE_FRAME: dict[str, tuple[str, Callable[[Pixels], Pixels]]] = {
         "no_noise",
         lambda p: np.uint8(np.rint(blur(p.astype(np.float32), _WIDE))),
     ),
-    "8 grey levels": ("few_grey_levels", lambda p: spoil.posterised(p, 8)),
+    "5 grey levels": ("few_grey_levels", lambda p: spoil.posterised(p, 5)),
 }
 _SMALL = np.outer([0.15, 0.7, 0.15], [0.15, 0.7, 0.15]).astype(np.float32)
 _WIDE = np.outer([0.25, 0.5, 0.25], [0.25, 0.5, 0.25]).astype(np.float32)

@@ -66,7 +66,7 @@ def test_tiles_without_signal_pass_on_what_they_hear_and_say_nothing() -> None:
 
 def test_a_tile_alone_in_its_frame_is_judged_as_before_but_for_the_doubt() -> None:
     alone = told(np.array([[2.0]]), 0.2)
-    after = with_context(alone, np.ones(1, bool), (1, 1), Smoothness(doubt=0, own=1))
+    after = with_context(alone, np.ones(1, bool), (1, 1), Smoothness(doubt=0, own=1, sharpness=1))
     levels, shares = shares_of(alone)
     np.testing.assert_allclose(shares_of(after)[1], shares, atol=1e-5)
     assert levels.size == shares.shape[1] + 1
@@ -91,15 +91,15 @@ def test_the_setting_switches_the_neighbours_off() -> None:
 
         def estimate(self, tiles: np.ndarray) -> Estimate:
             first = tiles[:, 0, 0] > 0
-            return told(np.where(first, 0.6, 5.0), np.where(first, 0.8, 0.1))
+            return told(np.where(first, 0.6, 5.0), np.where(first, 1.5, 0.1))
 
-    noise = np.random.default_rng(0).standard_normal((2, 384, 384))
+    noise = np.random.default_rng(0).standard_normal((2, 640, 640))
     pixels = (9000 + 2000 * gaussian_filter(noise[0], 1) + 300 * noise[1]).astype(np.uint16)
     pixels[::128, ::128] = 0
-    pixels[128, 128] = 1
+    pixels[256, 256] = 1
     frame = Frame("0" * 16, "test", "test:", pixels, "0" * 64, Area.whole(pixels.shape))
-    plain = Focus(confidence=0.6, max_relative_sd=1)
+    plain = Focus(confidence=0.6, max_relative_sd=2)
     alone = focus_map(frame, plain.model_copy(update={"context": False}), Loud())
     together = focus_map(frame, plain, Loud())
-    assert alone.verdict[1, 1] == SHARP
-    assert together.verdict[1, 1] != SHARP
+    assert alone.verdict[2, 2] == SHARP
+    assert together.verdict[2, 2] != SHARP

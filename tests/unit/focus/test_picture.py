@@ -102,3 +102,45 @@ def test_encoded_pictures_open_again(kind: str) -> None:
 )
 def test_lengths_are_said_in_a_fitting_unit(metres: float, text: str) -> None:
     assert length_text(metres) == text
+
+
+# Machado, Oliveira and Fernandes, A physiologically-based model for simulation of color vision deficiency,
+# IEEE TVCG 15, 2009, severity 1: linear RGB to linear RGB.
+DEFICIENCIES = {
+    "protanopia": [
+        [0.152286, 1.052583, -0.204868],
+        [0.114503, 0.786281, 0.099216],
+        [-0.003882, -0.048116, 1.051998],
+    ],
+    "deuteranopia": [
+        [0.367322, 0.860646, -0.227968],
+        [0.280085, 0.672501, 0.047413],
+        [-0.011820, 0.042940, 0.968881],
+    ],
+    "tritanopia": [
+        [1.255528, -0.076749, -0.178779],
+        [-0.078411, 0.930809, 0.147602],
+        [0.004733, 0.691367, 0.303900],
+    ],
+}
+
+
+def lab(linear: np.ndarray) -> np.ndarray:
+    """CIE L*a*b* (D65) of linear sRGB."""
+    to_xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+    x, y, z = (
+        np.cbrt(v) if v > 0.008856 else 7.787 * v + 16 / 116
+        for v in to_xyz @ np.clip(linear, 0, 1) / [0.9505, 1.0, 1.089]
+    )
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+@pytest.mark.parametrize("deficiency", [None, *DEFICIENCIES])
+def test_verdicts_are_told_apart_with_every_colour_vision(deficiency: str | None) -> None:
+    solid = {code: np.array(colour) / 255 for code, colour in COLOURS.items()}
+    seen = {}
+    for code, colour in solid.items():
+        linear = np.where(colour <= 0.04045, colour / 12.92, ((colour + 0.055) / 1.055) ** 2.4)
+        seen[code] = lab(linear if deficiency is None else np.array(DEFICIENCIES[deficiency]) @ linear)
+    apart = [np.linalg.norm(seen[a] - seen[b]) for a in seen for b in seen if a < b]
+    assert min(apart) > 10

@@ -129,6 +129,8 @@ def test_an_exported_training_scores_and_is_measured_beside_the_classical_measur
     monkeypatch.setattr(context, "_CANDIDATES", {"trust": (0.1, 0.5)})
     monkeypatch.setattr(context, "_PER_FRAME", 2)
     monkeypatch.setattr(report, "ERROR_RADII_PX", (0.0, 3.0))
+    monkeypatch.setattr(report, "ERROR_DOSES", (50.0,))
+    monkeypatch.setattr(report, "_CLASSICAL_TILES", 1)
     fit_context(model, data / "train", tell=lambda line: None)
     write_tables(page, into_card(data, model))
     text = page.read_text(encoding="utf-8")

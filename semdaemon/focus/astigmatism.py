@@ -1,0 +1,209 @@
+"""Blur along two axes: whether a region is out of focus, astigmatic, or smeared by drift or vibration.
+
+A blur with variances sigma^2 + delta cos 2(theta - phi) along theta multiplies the power spectrum by
+``exp(-(2 pi k)^2 (sigma^2 + delta cos 2(theta - phi)))``: its anisotropy grows as the square of frequency.
+What a specimen shows is anisotropic too (fibres, scratches), but to first order alike at every scale; and
+while the blur is common to a region, its content differs from tile to tile.
+So each tile's anisotropy is split into a part without and a part with the square of frequency, and the latter
+is averaged over the tiles; how far they disagree is its uncertainty.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from semdaemon.focus.spectra import frequencies
+
+Array = npt.NDArray[Any]
+Kind = Literal["round", "astigmatism", "smear", "cannot_tell"]
+
+EDGES = (0.018, 0.03, 0.042, 0.056, 0.072, 0.09, 0.11, 0.135, 0.165, 0.2, 0.245, 0.3, 0.37)
+"""Rings in cycles per pixel."""
+SECTORS = 8
+RINGS = len(EDGES) - 1
+
+FEWEST_TILES = 8
+_FEWEST_RINGS = 3
+_SIGNAL = 3.0
+_REACH = (0.8, 1.1, 1.5)
+"""Largest 2 pi k sigma read, from near to far: what is blurred more along one axis is read less far."""
+_FIRST_ZERO = 1.6
+"""Largest 2 pi k times the blur along the long axis: a disc's spectrum is zero at 1.9, a line's at 1.8."""
+_DISC = 0.7
+"""Up to there a disc's spectrum falls faster than a Gaussian's of the same variance; see docs/focus.md."""
+
+_SIGNIFICANT_SDS = 4.5
+_LEAST_SHARE = 0.25
+_LEAST_PX2 = 0.4
+_ROUND_SHARE = 0.2
+_SHARP_PX = 0.95
+_NEARLY_SHARP_PX = 1.3
+_THIN = 0.36
+
+
+@dataclass(frozen=True, slots=True)
+class Astigmatism:
+    """Blur of a region along its long and short axis.
+
+    Attributes
+    ----------
+    kind
+        ``round``: no difference above ``_ROUND_SHARE`` of the blur's square can hide; ``astigmatism``: the
+        axes differ and both are blurred; ``smear``: one axis is blurred and the other as sharp as can be
+        (drift, vibration, or a line of focus); ``cannot_tell``.
+    sigma_long_px, sigma_short_px
+        Blur along the axes; NaN unless the axes differ.
+    direction_deg
+        Of the long axis: 0 along the fast-scan axis, 90 along the slow one; NaN unless the axes differ.
+    significance
+        Difference of the axes in standard deviations.
+    tiles
+        How many tiles it was told from.
+    """
+
+    kind: Kind
+    sigma_long_px: float = math.nan
+    sigma_short_px: float = math.nan
+    direction_deg: float = math.nan
+    significance: float = 0.0
+    tiles: int = 0
+
+    @property
+    def differs(self) -> bool:
+        """True where the axes differ."""
+        return self.kind in ("astigmatism", "smear")
+
+    def as_json(self) -> dict[str, object]:
+        """Plain values, null where the axes do not differ."""
+        figures = {
+            "sigma_long_px": self.sigma_long_px,
+            "sigma_short_px": self.sigma_short_px,
+            "direction_deg": self.direction_deg,
+        }
+        return {
+            "kind": self.kind,
+            **{name: round(value, 2) if math.isfinite(value) else None for name, value in figures.items()},
+            "significance": round(self.significance, 1),
+            "tiles": self.tiles,
+        }
+
+
+@lru_cache(maxsize=4)
+def polar_bands(shape: tuple[int, int]) -> npt.NDArray[np.float32]:
+    """Weights (frequencies, RINGS * SECTORS) for `semdaemon.focus.spectra.band_power`, ring by ring.
+
+    Frequencies on the axes are left out: detector lines and the frame's own borders lie there.
+    """
+    ky, kx = frequencies(shape)
+    ring = np.digitize(np.hypot(ky, kx), EDGES) - 1
+    sector = np.floor(np.mod(np.arctan2(ky, kx), np.pi) / np.pi * SECTORS).astype(int) % SECTORS
+    inside = (ring >= 0) & (ring < RINGS) & (kx > 1.5 / shape[1]) & (np.abs(ky) > 1.5 / shape[0])
+    number = np.where(inside, ring * SECTORS + sector, RINGS * SECTORS).ravel()
+    masks = np.eye(RINGS * SECTORS + 1, dtype=np.float32)[number][:, :-1]
+    return np.asarray(masks / np.maximum(masks.sum(axis=0), 1), np.float32)
+
+
+@lru_cache(maxsize=4)
+def _counts(shape: tuple[int, int]) -> Array:
+    """(RINGS,) frequencies in each ring; 0 where a sector of it has none."""
+    filled = (polar_bands(shape) > 0).sum(axis=0).reshape(RINGS, SECTORS)
+    return np.where(filled.min(axis=1) > 0, filled.sum(axis=1), 0)
+
+
+def astigmatism(
+    polar: Array, noise: Array, sigma_px: Array, shape: tuple[int, int], scale: int = 1
+) -> Astigmatism:
+    """Blur along two axes from the tiles of one region.
+
+    Parameters
+    ----------
+    polar
+        (n, RINGS * SECTORS) power in the bands of `polar_bands`.
+    noise
+        (n,) power of white noise in the same units.
+    sigma_px
+        (n,) blur of the tiles; NaN where unknown.
+    shape
+        Rows and columns of a tile.
+    scale
+        How often the tiles are binned; ``sigma_px`` and ``shape`` are in binned pixels, the answer is not.
+    """
+    known = np.isfinite(sigma_px)
+    if known.sum() < FEWEST_TILES:
+        return Astigmatism("cannot_tell", tiles=int(known.sum()))
+    sigma = float(np.median(sigma_px[known]))
+    best = Astigmatism("cannot_tell")
+    for reach in _REACH:
+        deltas, weights = _deltas(polar[known], noise[known], reach / sigma, shape)
+        if len(deltas) < FEWEST_TILES:
+            continue
+        delta, sd = _pooled(deltas, weights)
+        found = _told(sigma, delta * _DISC, sd * _DISC, len(deltas), scale)
+        if best.differs and reach / sigma * best.sigma_long_px / scale > _FIRST_ZERO:
+            break
+        if best.kind == "cannot_tell" or found.differs:
+            best = found
+    return best
+
+
+def _deltas(polar: Array, noise: Array, reach: float, shape: tuple[int, int]) -> tuple[Array, Array]:
+    """Each tile's ``delta (cos 2 phi, sin 2 phi)`` in square pixels, (m, 2), and its weight, (m,)."""
+    power = polar.reshape(-1, RINGS, SECTORS).astype(np.float64)
+    k = (np.array(EDGES[1:]) + np.array(EDGES[:-1])) / 2
+    readable = (_counts(shape) > 0) & (2 * math.pi * k < reach)
+    loud = power.mean(axis=2) > _SIGNAL * noise[:, None]
+    lowest = int(np.argmax(_counts(shape) > 0))
+    used = np.zeros(loud.shape, bool)
+    used[:, lowest:] = np.cumprod(loud[:, lowest:] & readable[lowest:], axis=1).astype(bool)
+    signal = np.log(np.maximum(power - noise[:, None, None], 0.15 * noise[:, None, None] + 1e-9))
+    angle = (np.arange(SECTORS) + 0.5) * 2 * np.pi / SECTORS
+    second = signal @ np.stack([np.cos(angle), np.sin(angle)], axis=1) * (2 / SECTORS)
+    weight = used * _counts(shape)
+    square = -((2 * np.pi * k) ** 2)
+    total = np.maximum(weight.sum(axis=1, keepdims=True), 1e-9)
+    centred = square - (weight * square).sum(axis=1, keepdims=True) / total
+    lever = (weight * centred**2).sum(axis=1)
+    slope = ((weight * centred)[:, :, None] * second).sum(axis=1) / np.maximum(lever, 1e-12)[:, None]
+    enough = used.sum(axis=1) >= _FEWEST_RINGS
+    return slope[enough], lever[enough]
+
+
+def _pooled(deltas: Array, lever: Array) -> tuple[Array, float]:
+    """Robust mean over tiles, and its standard deviation along its own direction."""
+    # No tile counts for more than its neighbours, however much contrast it has: content is what errs.
+    weight = lever / (1 + lever / np.median(lever))
+    mean = np.average(deltas, axis=0, weights=weight)
+    pull = weight
+    for _ in range(10):
+        distance = np.linalg.norm(deltas - mean, axis=1)
+        scale = float(np.median(distance)) / 1.18 + 1e-9
+        pull = weight / np.maximum(1, distance / (1.5 * scale))
+        mean = np.average(deltas, axis=0, weights=pull)
+    scatter = (deltas - mean) * pull[:, None]
+    covariance = scatter.T @ scatter / pull.sum() ** 2
+    unit = mean / max(float(np.hypot(*mean)), 1e-12)
+    return mean, math.sqrt(float(unit @ covariance @ unit) + 1e-12)
+
+
+def _told(sigma: float, delta: Array, sd: float, tiles: int, scale: int) -> Astigmatism:
+    size = float(np.hypot(*delta))
+    square = sigma**2
+    significance = size / sd
+    if significance < _SIGNIFICANT_SDS or size < max(
+        _LEAST_SHARE * _DISC * square, _LEAST_PX2 * _DISC / scale**2
+    ):
+        certain = size + 2 * sd < _ROUND_SHARE * square
+        return Astigmatism("round" if certain else "cannot_tell", significance=significance, tiles=tiles)
+    # The scorer tells the geometric mean of the axes: long^2 - short^2 = 2 delta, long * short = sigma^2.
+    root = math.hypot(size, square)
+    long_px, short_px = scale * math.sqrt(root + size), scale * math.sqrt(root - size)
+    direction = math.degrees(0.5 * math.atan2(float(delta[1]), float(delta[0]))) % 180
+    sharp_across = short_px < _SHARP_PX or short_px < min(_NEARLY_SHARP_PX, _THIN * long_px)
+    kind: Kind = "smear" if sharp_across else "astigmatism"
+    return Astigmatism(kind, long_px, short_px, direction, significance, tiles)

@@ -1,0 +1,139 @@
+"""Where on a frame astigmatism is looked for: at the scale that fits its blur, and region by region."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from semdaemon.focus.artefacts.noise import CORNER
+from semdaemon.focus.artefacts.noise import bands as noise_bands
+from semdaemon.focus.astigmatism import Astigmatism, astigmatism, polar_bands
+from semdaemon.focus.spectra import band_power
+from semdaemon.focus.tiles import Grid
+from semdaemon.frame import Area, Pixels
+
+Array = npt.NDArray[Any]
+
+_SIDE_PX = 128
+_SIGMA_AT_SCALE_PX = 1.6
+"""A frame is binned 2 or 4 times until its blur is below this: then a window of 128 px holds enough of it."""
+_LONG_AT_SCALE_PX = 2.4
+_LARGEST_SCALE = 4
+_MOST_WINDOWS = 256
+_REGION_TILES = 4
+"""Astigmatism is told of regions of so many tiles in each direction, at least: fewer are too noisy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A part of a frame, and the blur of it along two axes."""
+
+    area: Area
+    astigmatism: Astigmatism
+
+
+@dataclass(frozen=True)
+class _Windows:
+    """Spectra of windows, their centres in frame pixels, and their blur in pixels of the scale."""
+
+    polar: Array
+    noise: Array
+    y_px: Array
+    x_px: Array
+    sigma_px: Array
+
+    def told(self, which: Array, scale: int, shape: tuple[int, int]) -> Astigmatism:
+        return astigmatism(self.polar[which], self.noise[which], self.sigma_px[which], shape, scale)
+
+
+def axes_of(image: Pixels, grid: Grid, sigma_px: Array) -> tuple[Astigmatism, tuple[Region, ...]]:
+    """Astigmatism of a frame, and of its regions where it has more than one.
+
+    Parameters
+    ----------
+    image
+        (h, w): the image area.
+    sigma_px
+        (n,) blur of the grid's tiles, row by row; NaN where one cannot be judged.
+    """
+    known = sigma_px[np.isfinite(sigma_px)]
+    if not known.size or min(image.shape) < _SIDE_PX:
+        return Astigmatism("cannot_tell"), ()
+    scale = 1
+    while scale < _LARGEST_SCALE and np.median(known) >= _SIGMA_AT_SCALE_PX * scale:
+        scale *= 2
+    shape = (_SIDE_PX, _SIDE_PX)
+    while True:
+        if min(image.shape) < _SIDE_PX * scale:
+            return Astigmatism("cannot_tell"), ()
+        windows = _windows(image, grid, sigma_px, scale)
+        whole = windows.told(np.ones(len(windows.noise), bool), scale, shape)
+        # A long smear is told by its side lobes, which point the wrong way, unless the scale fits it.
+        if not whole.differs or whole.sigma_long_px < _LONG_AT_SCALE_PX * scale:
+            break
+        if scale == _LARGEST_SCALE:
+            return Astigmatism("cannot_tell"), ()
+        scale *= 2
+    areas = _regions(grid)
+    if len(areas) == 1:
+        return whole, ()
+    return whole, tuple(Region(area, windows.told(_inside(windows, area), scale, shape)) for area in areas)
+
+
+def _windows(image: Pixels, grid: Grid, sigma_px: Array, scale: int) -> _Windows:
+    small = image if scale == 1 else _binned(image, scale)
+    # Binned windows overlap by half: there are few, and the window function mutes what they share.
+    step = _SIDE_PX if scale == 1 else _SIDE_PX // 2
+    while (small.shape[0] // step) * (small.shape[1] // step) > 2 * _MOST_WINDOWS:
+        step *= 2
+    tops, lefts = (range(0, side - _SIDE_PX + 1, step) for side in small.shape)
+    corners = [(top, left) for top in tops for left in lefts]
+    middles = (np.array(corners) + _SIDE_PX / 2) * scale
+    area, sigmas = grid.area, sigma_px.reshape(grid.rows, grid.cols)
+    rows = np.minimum(middles[:, 0] // grid.tile_px, grid.rows - 1).astype(int)
+    cols = np.minimum(middles[:, 1] // grid.tile_px, grid.cols - 1).astype(int)
+    tiles = [small[top : top + _SIDE_PX, left : left + _SIDE_PX] for top, left in corners]
+    power = band_power(tiles, _masks())
+    return _Windows(
+        power[:, 1:],
+        power[:, 0],
+        middles[:, 0] + area.top,
+        middles[:, 1] + area.left,
+        sigmas[rows, cols] / scale,
+    )
+
+
+@lru_cache(maxsize=1)
+def _masks() -> sparse.csr_array:
+    shape = (_SIDE_PX, _SIDE_PX)
+    corner = noise_bands(shape)[:, CORNER : CORNER + 1]
+    return sparse.csr_array(np.concatenate([corner, polar_bands(shape)], axis=1).T)
+
+
+def _binned(image: Pixels, scale: int) -> npt.NDArray[np.float32]:
+    height, width = (side // scale for side in image.shape)
+    blocks = image[: height * scale, : width * scale].reshape(height, scale, width, scale)
+    return np.asarray(blocks.mean(axis=(1, 3), dtype=np.float32), np.float32)
+
+
+def _regions(grid: Grid) -> list[Area]:
+    areas = []
+    for rows in _split(grid.rows):
+        for cols in _split(grid.cols):
+            first, last = grid.cell(rows[0], cols[0]), grid.cell(rows[-1], cols[-1])
+            areas.append(Area(first.top, first.left, last.bottom, last.right))
+    return areas
+
+
+def _inside(windows: _Windows, area: Area) -> Array:
+    rows = (windows.y_px >= area.top) & (windows.y_px < area.bottom)
+    return np.asarray(rows & (windows.x_px >= area.left) & (windows.x_px < area.right))
+
+
+def _split(count: int) -> list[list[int]]:
+    return [part.tolist() for part in np.array_split(np.arange(count), max(1, count // _REGION_TILES))]

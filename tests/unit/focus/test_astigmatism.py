@@ -1,0 +1,96 @@
+"""Blur along two axes: round, astigmatic, smeared, or honestly unknown."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from semdaemon.focus.astigmatism import Astigmatism
+from semdaemon.focus.axes import axes_of
+from semdaemon.focus.survey import Survey
+from semdaemon.focus.tiles import Grid
+from semdaemon.frame import Area
+from semdaemon.simulate.scenes import scene
+from semdaemon.training.degrade import blur, equivalent_sigma_px, expose, probe_kernel, quantise
+
+SHARP = scene("pores", (640, 768), seed=2)
+GRID = Grid(Area.whole(SHARP.shape), 128)
+
+
+def told(kernel: np.ndarray, sigma_px: float, electrons_per_px: float = 200) -> Astigmatism:
+    seen = expose(blur(SHARP, kernel), electrons_per_px, np.random.default_rng(0))
+    pixels = np.uint8(quantise(seen, 8) * 255)
+    return axes_of(pixels, GRID, np.full(GRID.rows * GRID.cols, sigma_px, np.float32))[0]
+
+
+def line(length_px: int, angle_deg: float) -> np.ndarray:
+    """A probe that moved evenly along a line."""
+    half = length_px // 2 + 2
+    rows, cols = np.mgrid[-half : half + 1, -half : half + 1]
+    angle = math.radians(angle_deg)
+    along, across = (
+        cols * math.cos(angle) + rows * math.sin(angle),
+        rows * math.cos(angle) - cols * math.sin(angle),
+    )
+    inside = np.clip(length_px / 2 - np.abs(along) + 0.5, 0, 1) * np.clip(1 - np.abs(across), 0, 1)
+    return np.asarray(inside / inside.sum(), np.float32)
+
+
+@pytest.mark.parametrize("radius_px", [3.0, 5.0])
+def test_plain_defocus_is_not_called_astigmatic(radius_px: float) -> None:
+    found = told(probe_kernel(radius_px), equivalent_sigma_px(radius_px, 0.6))
+    assert found.kind in ("round", "cannot_tell")
+    assert math.isnan(found.sigma_long_px)
+
+
+@pytest.mark.parametrize("angle_deg", [20, 110])
+@pytest.mark.parametrize("radius_px", [3.0, 5.0])
+def test_astigmatism_is_found_with_its_direction_and_axes(radius_px: float, angle_deg: float) -> None:
+    kernel = probe_kernel(radius_px, 0.0, 1.8, math.radians(angle_deg))
+    found = told(kernel, equivalent_sigma_px(radius_px, 0.6))
+    assert found.kind == "astigmatism"
+    assert abs((found.direction_deg - angle_deg + 90) % 180 - 90) < 10
+    assert found.sigma_long_px == pytest.approx(radius_px / 2 * math.sqrt(1.8), rel=0.25)
+    assert found.sigma_short_px == pytest.approx(math.hypot(0.6, radius_px / 2 / math.sqrt(1.8)), rel=0.3)
+
+
+@pytest.mark.parametrize("angle_deg", [0, 60])
+def test_a_smear_has_one_sharp_axis(angle_deg: float) -> None:
+    found = told(line(7, angle_deg), 1.15)
+    assert found.kind == "smear"
+    assert abs((found.direction_deg - angle_deg + 90) % 180 - 90) < 15
+    assert found.sigma_short_px < 1.3
+
+
+def test_where_there_is_only_noise_or_too_little_it_cannot_tell() -> None:
+    noise = np.random.default_rng(0).poisson(80, SHARP.shape).astype(np.uint8)
+    assert axes_of(noise, GRID, np.full(30, 2.0, np.float32))[0].kind == "cannot_tell"
+    assert axes_of(noise, GRID, np.full(30, np.nan, np.float32))[0].kind == "cannot_tell"
+    small = Grid(Area(0, 0, 100, 100), 128)
+    assert axes_of(noise[:100, :100], small, np.full(1, 1.0, np.float32))[0].kind == "cannot_tell"
+
+
+def test_scratches_along_one_direction_are_content_not_blur() -> None:
+    rng = np.random.default_rng(3)
+    scratched = blur(rng.standard_normal(SHARP.shape).astype(np.float32), line(61, 30)) * 2 + 0.5
+    pixels = np.uint8(quantise(expose(np.clip(scratched, 0, 1), 200, rng), 8) * 255)
+    assert axes_of(pixels, GRID, np.full(30, 0.8, np.float32))[0].kind != "astigmatism"
+
+
+def test_large_frames_are_told_region_by_region() -> None:
+    wide = np.tile(SHARP[:512, :512], (2, 2))
+    kernel = probe_kernel(3.0, 0.0, 1.8, math.radians(45))
+    wide[:, :512] = blur(wide, probe_kernel(3.0))[:, :512]
+    wide[:, 512:] = blur(np.tile(SHARP[:512, :512], (2, 2)), kernel)[:, 512:]
+    pixels = np.uint8(quantise(expose(wide, 200, np.random.default_rng(0)), 8) * 255)
+    grid = Grid(Area.whole(pixels.shape), 128)
+    whole, regions = axes_of(pixels, grid, np.full(64, 1.55, np.float32))
+    assert [region.area.as_list() for region in regions] == [
+        *([0, 0, 512, 512], [0, 512, 512, 1024], [512, 0, 1024, 512], [512, 512, 1024, 1024]),
+    ]
+    assert [region.astigmatism.differs for region in regions] == [False, True, False, True]
+    plain = Survey(astigmatism=whole, regions=regions).as_json()["astigmatism"]
+    assert isinstance(plain, dict)
+    assert len(plain["regions"]) == 4

@@ -68,6 +68,13 @@ The last column is the frame on which the network gained least over its input.
 """
 
 
+def _reach(card: WeightsCard) -> list[str]:
+    if not card.repairs_up_to_px:
+        return []
+    limit = f"{card.repairs_up_to_px:g} px (`repairs_up_to_px`, `semdaemon evaluate --reach`)"
+    return [f"- At the working scale it gains over the best denoiser up to {limit}."]
+
+
 def _facts(card: WeightsCard) -> str:
     spec = ", ".join(f"{key} {value}" for key, value in card.spec.items())
     halo = ", ".join(f"{key} {value:g}" for key, value in card.halo_px.items())
@@ -77,6 +84,7 @@ def _facts(card: WeightsCard) -> str:
         f"- File: `{card.name}.safetensors`, sha256 `{card.sha256}`.",
         f"- Training: {card.iterations:,} iterations, seed {card.seed}, commit {card.commit or 'unknown'}.",
         f"- Trained up to an equivalent Gaussian blur of {card.sigma_max_px:g} px (`sigma_max_px`).",
+        *_reach(card),
         f"- Halo of the finest scale, px: {halo}.",
         f"- Cost: {cost}." if cost else "",
     ]

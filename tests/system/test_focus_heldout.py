@@ -11,6 +11,7 @@ from PIL import Image
 from semdaemon.focus import BLURRED, SHARP, UNDECIDED, FocusMap, focus_map, load_scorer
 from semdaemon.frame import Area, Frame
 from semdaemon.settings import Focus
+from semdaemon.training.corpus import SOFT_CUTOFF, load_frames
 from semdaemon.training.degrade import blur, expose, probe_kernel, quantise
 
 RADIUS_PX = 5.0
@@ -57,3 +58,21 @@ def test_half_blurred_frames_get_the_right_verdict_in_each_half(sem_data: Path) 
     assert tiles > 400
     assert right_count / (tiles - undecided) >= 0.90
     assert undecided / tiles <= 0.35
+
+
+@pytest.mark.timeout(300)
+def test_neighbours_across_a_step_cause_hardly_any_wrong_verdict(sem_data: Path) -> None:
+    rng, scorer = np.random.default_rng(1), load_scorer("sigma", Focus())
+    wrong, undecided, tiles = {True: 0, False: 0}, {True: 0, False: 0}, 0
+    sharp = [f.name for f in load_frames(sem_data / "heldout", bin_soft=False) if f.cutoff >= SOFT_CUTOFF]
+    for name in sharp:
+        frame = half_blurred(sem_data / "heldout" / name, rng)
+        for context in wrong:
+            focus = focus_map(frame, Focus(context=context), scorer)
+            left, right = verdicts_inside(focus, frame.shape[1] // 2)
+            wrong[context] += left.count(BLURRED) + right.count(SHARP)
+            undecided[context] += (left + right).count(UNDECIDED)
+        tiles += len(left + right)
+    assert tiles > 600
+    assert wrong[True] <= wrong[False] + 0.005 * tiles
+    assert undecided[True] <= 1.1 * undecided[False]

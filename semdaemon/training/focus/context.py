@@ -101,7 +101,7 @@ def fit(cases: Sequence[Case], start: Smoothness | None = None) -> Smoothness:
 
 def sharpened(cases: Sequence[Case], smoothness: Smoothness) -> Smoothness:
     """The same, its stated 90 % intervals narrowed or widened until they hold the truth as wanted."""
-    tried = [replace(smoothness, sharpness=float(power)) for power in np.linspace(0.7, 2.2, 16)]
+    tried = [replace(smoothness, sharpness=round(float(power), 2)) for power in np.linspace(0.7, 2.2, 16)]
     return min(tried, key=lambda one: abs(coverage(cases, one) - _WANTED_COVERAGE))
 
 

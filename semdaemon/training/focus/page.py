@@ -78,6 +78,8 @@ def _of_blur(figures: dict[str, Any]) -> list[str]:
         _verdicts(context["verdicts"]),
         "### Frames whose focus varies, tile alone / in context\n",
         _uneven(figures["uneven"]),
+        "### Noise and electrons, told over true: 10 %, 50 % and 90 % of the frames\n",
+        _noise(figures["noise"]),
     ]
 
 
@@ -136,6 +138,25 @@ def _uneven(table: dict[str, dict[str, dict[str, float | None]]]) -> str:
         ]
         rows.append([form, str(both["context"]["tiles"]), *cells])
     return _table(["focus", "tiles", *_UNEVEN], rows)
+
+
+def _noise(table: dict[str, dict[str, dict[str, Any]]]) -> str:
+    rows = [
+        [
+            radius,
+            dose,
+            _ratios(row["sd_ratio"]),
+            f"{row['electrons_told']:.0%}",
+            _ratios(row["electrons_ratio"]),
+        ]
+        for radius, doses in table.items()
+        for dose, row in doses.items()
+    ]
+    return _table(["disc R", "e/px at full scale", "noise", "frames with electrons told", "electrons"], rows)
+
+
+def _ratios(points: list[float] | None) -> str:
+    return "-" if points is None else " / ".join(f"{point:.2f}" for point in points)
 
 
 def _figure(value: float | None, pattern: str) -> str:

@@ -17,6 +17,7 @@ from semdaemon.training.corpus import CorpusFrame, Image, load_corpus, load_fram
 from semdaemon.training.focus import evaluation
 from semdaemon.training.focus.card import sources, write_card
 from semdaemon.training.focus.context import FORMS, Case, draw_cases, within_90
+from semdaemon.training.focus.counting import noise_figures
 from semdaemon.training.focus.evaluation import DOSES, RADII_PX, Facts, Figures
 from semdaemon.training.focus.looks import (
     CHANGED,
@@ -130,6 +131,7 @@ def figures(
     )
     result["alone"], result["context"] = (told(errors, sharp, context=way) for way in (False, True))
     result["uneven"] = uneven(sharp, scorer, seed=seed + 4)
+    result["noise"] = noise_figures(frames, seed=seed + 5)
     return result
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -86,9 +87,10 @@ class JournalKeeping(JournalReader):
         Waits that began after the jump stay as they are. After a jump back those cannot be told from waits
         that began longer before it than it is wide, which are long already.
         """
-        latest = self._clock() - by_s + 1.0 if by_s > 0 else float("inf")
-        earliest = self._clock() if by_s < 0 else float("-inf")
         with self._database.write() as connection:
+            # Read where no other thread can note a file in between: it would be taken for an earlier one.
+            now = self._clock()
+            latest, earliest = (now - by_s + 1.0, -math.inf) if by_s > 0 else (math.inf, now)
             connection.execute(
                 "UPDATE frames SET check_at = check_at + ?1, noticed_at = noticed_at + ?1"
                 " WHERE state IN ('seen', 'held') AND noticed_at > ?2 AND noticed_at <= ?3",

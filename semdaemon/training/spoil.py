@@ -112,3 +112,17 @@ def posterised(pixels: Pixels, levels: int, *, dim: bool = False) -> Pixels:
     """Only ``levels`` grey levels: spread over the range, or (``dim``) the lowest ones side by side."""
     step = np.floor(pixels.astype(np.float32) * (levels / 256))
     return np.asarray(step if dim else np.rint(step * (255 / max(1, levels - 1))), np.uint8)
+
+
+def smear_kernel(length_px: float, angle_rad: float) -> npt.NDArray[np.float32]:
+    """Drift or vibration: a probe that moved evenly along a line, odd and square, sum 1."""
+    half = int(np.ceil(length_px / 2)) + 1
+    kernel = np.zeros((2 * half + 1, 2 * half + 1))
+    steps = np.linspace(-length_px / 2, length_px / 2, 64 * half)
+    x, y = half + steps * np.cos(angle_rad), half + steps * np.sin(angle_rad)
+    col, row = np.floor(x).astype(int), np.floor(y).astype(int)
+    right, down = x - col, y - row
+    for rows, high in ((row, 1 - down), (row + 1, down)):
+        for cols, wide in ((col, 1 - right), (col + 1, right)):
+            np.add.at(kernel, (rows, cols), high * wide)
+    return np.asarray(kernel / kernel.sum(), np.float32)

@@ -1,4 +1,4 @@
-"""The blur estimator: ``python -m semdaemon.training.focus train|export|context``."""
+"""The blur estimator: ``python -m semdaemon.training.focus train|export|context|survey``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MODEL = Path(__file__).parents[2] / "focus" / "data" / "sigma.onnx"
 def main() -> None:
     given = _arguments().parse_args()
     torch.set_num_threads(given.threads)
-    {"train": _train, "export": _export, "context": _context}[given.command](given)
+    {"train": _train, "export": _export, "context": _context, "survey": _survey}[given.command](given)
 
 
 def _arguments() -> argparse.ArgumentParser:
@@ -34,7 +34,12 @@ def _arguments() -> argparse.ArgumentParser:
     context.add_argument("--data", type=Path, required=True, help="the folder it was trained on")
     context.add_argument("--model", type=Path, default=MODEL)
     context.add_argument("--seed", type=int, default=0)
-    for command in (train, export, context):
+    survey = commands.add_parser("survey", help="bad input, tilt and astigmatism: tables of a page")
+    survey.add_argument("--data", type=Path, required=True, help="folder with train/ and heldout/")
+    survey.add_argument("--part", choices=("train", "heldout"), default="heldout")
+    survey.add_argument("--seed", type=int, default=0)
+    survey.add_argument("--page", type=Path, help="markdown page whose tables are written anew")
+    for command in (train, export, context, survey):
         command.add_argument("--threads", type=int, default=1)
     return parser
 
@@ -56,6 +61,16 @@ def _context(given: argparse.Namespace) -> None:
     from semdaemon.training.focus.context import into_card
 
     into_card(given.model, given.data, seed=given.seed, tell=_tell)
+
+
+def _survey(given: argparse.Namespace) -> None:
+    from semdaemon.training.focus.surveying import survey_tables, write_tables
+
+    tables = survey_tables(given.data, given.part, seed=given.seed)
+    if given.page:
+        write_tables(given.page, tables)
+    else:
+        sys.stdout.write(tables)
 
 
 def _tell(line: str) -> None:

@@ -36,3 +36,19 @@ def test_only_what_was_noticed_before_the_jump_is_moved(tmp_path: Path, jump_s: 
         due_in_s = {row.path.name: (row.check_at or 0.0) - clock.now for row in journal.rows()}
     assert waited_s == pytest.approx({"before.tif": 2.0, "after.tif": 0.0})
     assert due_in_s == pytest.approx({"before.tif": -1.5, "after.tif": 0.5})
+
+
+def test_no_file_can_be_noticed_between_the_look_at_the_clock_and_the_shift(tmp_path: Path) -> None:
+    within_transaction: list[bool] = []
+    with Journal(tmp_path / "journal.sqlite3", clock=lambda: 1.0) as journal:
+        writer = journal._database._writer
+        assert writer is not None
+
+        def clock() -> float:
+            within_transaction.append(writer.in_transaction)
+            return 1.0
+
+        journal._clock = clock
+        journal.shift_waits(-3600.0)
+    assert within_transaction
+    assert all(within_transaction)

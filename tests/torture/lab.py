@@ -25,7 +25,7 @@ import psutil
 
 from semdaemon.settings import toml_value
 
-from .frames import FrameMaker, Written, sha256_of
+from .frames import SIDE_PX, FrameMaker, Written, sha256_of
 from .poison import POISONS
 from .recorder import Recorder
 
@@ -59,6 +59,8 @@ class Lab:
         For the daemon's process.
     pace
         Of the pauses between faults; the small version of a scenario does not wait for effect.
+    side_px
+        Of the frames.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class Lab:
         environment: dict[str, str] | None = None,
         home: Path | None = None,
         pace: float = 1.0,
+        side_px: int = SIDE_PX,
     ) -> None:
         self.rng, self.pace = Random(seed), pace
         self.home = Path(tempfile.mkdtemp(prefix="semdaemon-torture-", dir=home)).resolve()
@@ -82,7 +85,7 @@ class Lab:
         for folder in (*self.roots, self.output, self.state):
             folder.mkdir()
         self.refocuses = (sections or {}).get("refocus", {}).get("enabled", True)
-        self.maker = FrameMaker(seed)
+        self.maker = FrameMaker(seed, side_px)
         self.written: dict[Path, Written] = {}
         self.did: Counter[str] = Counter()
         self.lost_by_hand: set[Path] = set()

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from .frames import SIDE_PX
 from .lab import Lab, Sections
 from .oracle import Verdict, judge
 
@@ -67,13 +68,16 @@ class Scenario:
     kills: bool = False
     fast_folder: bool = False
     patience_s: float = 300.0
+    side_px: int = SIDE_PX
 
 
 def play(scenario: Scenario, plan: Plan, seed: int) -> tuple[Lab, Verdict, float]:
     """The laboratory (closed), the verdict, and how many seconds it took."""
     began = time.monotonic()
     home = Path("/dev/shm") if scenario.fast_folder and Path("/dev/shm").is_dir() else None
-    with Lab(seed, scenario.sections, environment=scenario.environment(), home=home) as lab:
+    with Lab(
+        seed, scenario.sections, environment=scenario.environment(), home=home, side_px=scenario.side_px
+    ) as lab:
         scenario.prepare(lab)
         lab.start()
         scenario.act(lab, plan)

@@ -318,7 +318,7 @@ class Lab:
             return file.read().decode(errors="replace")
 
     def log_counts(self) -> Counter[str]:
-        """What the daemon's log tells that nobody should ever read; the first traceback goes to the remarks."""
+        """What nobody should ever read in the daemon's log; the first traceback is a remark."""
         text = self._said(0)
         if (at := text.find("Traceback (most recent")) >= 0:
             self.remarks.append(f"a traceback: {' / '.join(text[at : at + 3000].splitlines()[-3:])[-300:]}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,8 +15,6 @@ from .lab import Lab
 from .oracle import Verdict, judge
 from .scenario import Plan
 from .scenarios import SCENARIOS
-
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="kills, stops and mounts as POSIX has them")
 
 # Settings that let one daemon live through all of them: none needs a worker, and waits are short.
 SMALL = Plan(minutes=0.0, scale=0.002)

@@ -1,4 +1,4 @@
-"""Periods in the steps from line to line: JPEG blocks, enlarged frames, repeated lines, interlaced fields.
+"""Periods in the steps from line to line: JPEG blocks, enlarged frames, repeated lines.
 
 The mean step between neighbouring rows (or columns) is a curve over the frame.
 Interpolation makes it periodic by the scale (Gallagher, *Detection of linear and cubic interpolation in JPEG
@@ -78,10 +78,8 @@ def periods(image: Pixels) -> list[str]:
     (k_fast, fast_peak), (k_slow, slow_peak) = fast.peak, slow.peak
     if min(fast_peak, slow_peak) > _PEAK and abs(k_fast - k_slow) < 0.01:
         return ["resampled"]
-    if slow_peak > _REPEATED_PEAK and slow_peak > 30 * fast_peak:
-        return ["lines_repeated"]
-    # A faint JPEG, which is no harm to a verdict, can look like an interlace.
-    return ["interlaced"] if _block_strength(fast, slow) < 3 and _is_interlaced(image) else []
+    repeated = slow_peak > _REPEATED_PEAK and slow_peak > 30 * fast_peak
+    return ["lines_repeated"] if repeated else []
 
 
 def step_curve(image: Pixels) -> Curve:
@@ -106,17 +104,6 @@ def _is_jpeg(fast: Curve, slow: Curve) -> bool:
 
 def _block_strength(fast: Curve, slow: Curve) -> float:
     return float(np.sqrt(fast.blocks * slow.blocks))
-
-
-def _is_interlaced(image: Pixels) -> bool:
-    """True where rows resemble the next but one more than the next, which nothing optical does."""
-    lines = _some(image.T, _LINES).T.astype(np.float32)
-    near = np.square(lines[1:-1] - lines[:-2]).mean(axis=1)
-    far = np.square(lines[2:] - lines[:-2]).mean(axis=1)
-    excess = (near - far) / (near + 1e-3 * (float(near.mean()) + 1e-9))
-    middle = float(np.median(excess))
-    error = 1.4826 * float(np.median(np.abs(excess - middle))) * np.sqrt(np.pi / 2 / excess.size)
-    return bool(middle > 0.008 and middle > 4 * error)
 
 
 def _some(image: Pixels, count: int) -> npt.NDArray[Any]:

@@ -82,7 +82,7 @@ def _bad_input(frames: Sequence[CorpusFrame], scorer: Scorer, seed: int) -> Iter
         for frame in frames:
             for radius_px, counts in found.items():
                 focus = _looked_at(spoils(_seen(frame.pixels, radius_px, rng), rng), scorer)
-                named += any(artefact.tiles for artefact in focus.survey.artefacts)
+                named += bool(focus.survey.artefacts)
                 counts += np.bincount(focus.verdict.ravel(), minlength=4)
         undecided = sum(counts[UNDECIDED] for counts in found.values()) / sum(map(np.sum, found.values()))
         soft, hard = found[0.0][BLURRED] / found[0.0].sum(), found[4.0][SHARP] / found[4.0].sum()

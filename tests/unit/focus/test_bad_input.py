@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -103,16 +104,28 @@ def test_spoilt_frames_get_no_wrong_verdict(name: str, scorer: Scorer) -> None:
     assert wrong(sharp, SPOILS[name], scorer, (100,))[:2] == (0, 0)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", SPOILS)
-def test_spoilt_real_frames_get_no_more_wrong_verdicts_than_good_ones(
-    name: str, scorer: Scorer, sem_data: object
-) -> None:
-    """On 30 training frames; the untouched ones have about 2 % of sharp tiles called blurred."""
+def wrong_on_real_frames(folder: Path, name: str, scorer: Scorer) -> tuple[float, float]:
+    """Shares of tiles of every third training frame: sharp called blurred, blurred called sharp."""
     totals = np.zeros(3, int)
-    for path in sorted((sem_data / "train").glob("*.png"))[::3]:  # type: ignore[operator]
+    for path in sorted((folder / "train").glob("*.png"))[::3]:
         with Image.open(path) as picture:
             sharp = np.asarray(picture.convert("L"), np.float32) / 255
         totals += wrong(sharp, SPOILS[name], scorer, (30, 300))
-    assert totals[0] / totals[2] <= 0.05
-    assert totals[1] / totals[2] <= 0.01
+    return totals[0] / totals[2], totals[1] / totals[2]
+
+
+@pytest.fixture(scope="module")
+def untouched(sem_data: Path, scorer: Scorer) -> tuple[float, float]:
+    return wrong_on_real_frames(sem_data, "untouched", scorer)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("name", SPOILS)
+def test_spoilt_real_frames_get_no_more_wrong_verdicts_than_good_ones(
+    name: str, scorer: Scorer, sem_data: Path, untouched: tuple[float, float]
+) -> None:
+    """Some training frames are soft themselves: untouched, a few percent of tiles are called blurred."""
+    soft, hard = wrong_on_real_frames(sem_data, name, scorer)
+    assert soft <= untouched[0] + 0.02
+    assert hard <= untouched[1] + 0.01

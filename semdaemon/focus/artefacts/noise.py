@@ -20,7 +20,7 @@ _ROUNDING = 1.5
 _FOLDED = 0.11
 """Logarithm of the ratio; the highest of 91 sharp frames had 0.08."""
 _SURE_SDS = 3.0
-"""Of the median over the tiles: of frames of 16 tiles that show isolated beads, some pass `_FOLDED` by chance."""
+"""Of the median over the tiles: 2 of 63 frames of beads, 16 tiles each, passed `_FOLDED` by chance."""
 STREAKS = 6.5
 """Power of row means over power beside; 99 of 100 tiles of sharp frames stay below 2.8."""
 

@@ -82,9 +82,14 @@ class Outbound:
         self._preview(frame, frame.pixels, refocused=False)
         self._tell(lambda sink: sink.scored(header, focus))
 
-    def advice(self, frame: Frame, advice: Advice) -> None:
+    def advice(self, frame: Frame, advice: Advice, *, redelivered: bool = False) -> None:
         """Event ``advice``."""
-        self._send("advice", {"frame": frame_header(frame), **advice_header(advice, frame.pixel_size_m)})
+        header = {
+            "frame": frame_header(frame),
+            **advice_header(advice, frame.pixel_size_m),
+            "redelivered": redelivered,
+        }
+        self._send("advice", header)
 
     def refocused(
         self,

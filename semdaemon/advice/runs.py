@@ -125,17 +125,19 @@ class Run:
     _samples: list[tuple[float, int, Sample]] = field(default_factory=list)
 
     def add(self, sample: Sample, number: int) -> bool:
-        """Take a sample in; whether it is the newest, by time and then by the frame's number.
+        """Take a sample in; whether it is new, and the newest by time and then by the frame's number.
 
-        A frame that is scored again takes the place of what it was.
+        A frame that is scored again takes the place of what it was, and is not judged a second time.
         """
         entry = (sample.at_s, number, sample)
-        self._samples = [each for each in self._samples if each[1] != number]
+        others = [each for each in self._samples if each[1] != number]
+        new = len(others) == len(self._samples)
+        self._samples = others
         bisect.insort(self._samples, entry, key=lambda each: each[:2])
-        self.frames += 1
+        self.frames += new
         if len(self._samples) >= 2 * WINDOW:
             self._fold()
-        return self._samples[-1] is entry
+        return new and self._samples[-1] is entry
 
     def look(self) -> ThroughFocus | None:
         """What the samples say now."""

@@ -32,6 +32,12 @@ if TYPE_CHECKING:
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--device", default="auto", show_default=True)
 @click.option("--reach", "of_reach", is_flag=True, help="Measure up to which blur the weights gain, only.")
+@click.option(
+    "--validation",
+    "validation_fraction",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    help="Only the specimen groups of --data that the weights' own training with this fraction set aside.",
+)
 @click.option("--focus", "of_focus", is_flag=True, help="Measure the focus scores in place of weights.")
 @click.option(
     "--page",
@@ -49,6 +55,7 @@ def command(
     seed: int,
     device: str,
     of_reach: bool,
+    validation_fraction: float | None,
     of_focus: bool,
     page: Path | None,
 ) -> None:
@@ -62,7 +69,10 @@ def command(
     from semdaemon.training import evaluate as measure
 
     card = resolve(weights, "cpu" if device == "auto" else device)
-    scenes = measure.scenes_of_folder(data) if data else measure.scenes_of_simulator()
+    if data and validation_fraction:
+        scenes = measure.scenes_set_aside(data, validation_fraction, card.seed)
+    else:
+        scenes = measure.scenes_of_folder(data) if data else measure.scenes_of_simulator()
     if data is None:
         click.echo("No --data: simulated scenes, whose figures say little about real frames.", err=True)
     if of_reach:

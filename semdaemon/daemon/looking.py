@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from semdaemon.daemon.parts import Parts
@@ -37,7 +35,8 @@ def space(parts: Parts) -> dict[str, Any]:
     settings = parts.live.newest.settings
     places = {"state": settings.daemon.state_dir, "output": settings.output.folder}
     return {
-        name: {"folder": str(folder), "free_bytes": _free_bytes(folder)} for name, folder in places.items()
+        name: {"folder": str(folder), "free_bytes": parts.free_space.of(folder)}
+        for name, folder in places.items()
     }
 
 
@@ -71,7 +70,7 @@ def _waiting(parts: Parts, name: str) -> bool:
 def _excuse(parts: Parts, thread: WorkingThread) -> str:
     if thread.failing in _JOURNAL_CODES or parts.journal.fault:
         return "the journal cannot be written"
-    free = _free_bytes(parts.live.newest.settings.daemon.state_dir)
+    free = parts.free_space.of(parts.live.newest.settings.daemon.state_dir)
     if free is not None and free < _NO_ROOM_BYTES:
         return "the state folder's disk is full"
     gone = [root.detail for source in parts.sources for root in source.health().roots if not root.ok]
@@ -79,15 +78,7 @@ def _excuse(parts: Parts, thread: WorkingThread) -> str:
         return gone[0]
     if thread.name != REFOCUS or parts.worker is None:
         return ""
-    if parts.pipeline.output_fault:
-        return parts.pipeline.output_fault
+    if waits := parts.pipeline.output_fault or parts.pipeline.away:
+        return waits
     state = str(parts.worker.describe()["state"])
     return f"the worker is {state}" if state in WORKER_EXCUSED else ""
-
-
-def _free_bytes(folder: Path) -> int | None:
-    there = next((path for path in (folder, *folder.parents) if path.exists()), None)
-    try:
-        return None if there is None else shutil.disk_usage(there).free
-    except OSError:
-        return None

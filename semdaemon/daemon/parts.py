@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from semdaemon.advice import MEMORY, RECALLED_FRAMES, Follower
 from semdaemon.daemon.finished import FinishedFrames
+from semdaemon.daemon.freespace import FreeSpace
 from semdaemon.daemon.takedown import Takedown
 from semdaemon.focus import load_scorer
 from semdaemon.inforce import InForce, Live
@@ -52,6 +53,7 @@ class Parts:
     spool: Spool
     stacks: NDTiffSource
     sources: tuple[Source, ...]
+    free_space: FreeSpace = field(default_factory=FreeSpace)
 
 
 @dataclass(frozen=True)

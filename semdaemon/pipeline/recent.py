@@ -18,18 +18,21 @@ class RecentFrames:
         self._lock = threading.Lock()
 
     def keep(self, key: int, frame: Frame) -> None:
-        """Keep a frame under its journal key, at the cost of the oldest kept."""
+        """Keep a frame under its journal key, at the cost of the oldest kept; scored again it counts once."""
         with self._lock:
+            self._drop(key)
             self._frames[key] = frame
             self._held_bytes += frame.pixels.nbytes
             while self._held_bytes > self._budget_bytes:
-                _, oldest = self._frames.popitem(last=False)
-                self._held_bytes -= oldest.pixels.nbytes
+                self._drop(next(iter(self._frames)))
 
     def take(self, key: int) -> Frame | None:
         """The frame, no longer kept; None where it fell out."""
         with self._lock:
-            frame = self._frames.pop(key, None)
-            if frame is not None:
-                self._held_bytes -= frame.pixels.nbytes
-            return frame
+            return self._drop(key)
+
+    def _drop(self, key: int) -> Frame | None:
+        frame = self._frames.pop(key, None)
+        if frame is not None:
+            self._held_bytes -= frame.pixels.nbytes
+        return frame

@@ -119,7 +119,7 @@ class Scoring:
             frame, focus, self.journey.settings, number=row.key, seen_at=row.seen_at
         )
         if followed.advice is not None:
-            self._outbound.advice(frame, followed.advice)
+            self._outbound.advice(frame, followed.advice, redelivered=interrupted)
         self._scored(row, frame, focus, followed)
 
     def _scored(self, row: Row, frame: Frame, focus: FocusMap, followed: Followed) -> None:

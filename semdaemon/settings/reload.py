@@ -16,8 +16,8 @@ SWAPPABLE: dict[str, tuple[str, ...]] = {
     "ndtiff": ("give_up_s",),
     "limits": ("max_pixels", "max_file_bytes", "min_side_px"),
     "focus": (
-        "scorer", "tile_px", "sharp_sigma_px", "beyond_repair_sigma_px", "confidence", "max_relative_sd",
-        "threads",
+        "scorer", "tile_px", "sharp_sigma_px", "sharp_sigma_nm", "beyond_repair_sigma_px", "confidence",
+        "max_relative_sd", "context", "threads",
     ),
     "refocus": (
         "weights", "engine", "everywhere", "feather_px", "min_tiles", "audit_max_residual", "audit",
@@ -25,7 +25,10 @@ SWAPPABLE: dict[str, tuple[str, ...]] = {
     "advice": (
         "enabled", "aperture_mrad", "aperture_relative_sd", "tolerance", "retake_share", "each_position",
     ),
-    "worker": ("device", "threads", "tile_px", "timeout_s", "start_timeout_s", "max_restarts", "backoff_s"),
+    "worker": (
+        "device", "threads", "tile_px", "timeout_s", "silence_s", "cpu_fallback", "start_timeout_s",
+        "max_restarts", "backoff_s",
+    ),
     "output": ("compression", "keep_original_page"),
     "publish": ("preview", "preview_px"),
 }  # fmt: skip

@@ -18,7 +18,7 @@ from semdaemon.refocus.allocator import keep_big_blocks
 from semdaemon.refocus.weights import WeightsCard
 from semdaemon.training import classical, degrade
 from semdaemon.training.classical import Degraded, Method
-from semdaemon.training.corpus import load_frames
+from semdaemon.training.corpus import load_corpus, load_frames
 from semdaemon.training.validation import psnr_db
 
 Image = npt.NDArray[np.float32]
@@ -57,6 +57,12 @@ class Row:
 def scenes_of_folder(folder: Path) -> list[Scene]:
     """The frames of a folder as they are, soft ones too."""
     return [Scene(frame.name, frame.pixels) for frame in load_frames(folder, bin_soft=False)]
+
+
+def scenes_set_aside(folder: Path, validation_fraction: float, seed: int) -> list[Scene]:
+    """What a training on a folder set aside: for choices, which must not be made on held-out frames."""
+    corpus = load_corpus(folder, validation_fraction=validation_fraction, seed=seed)
+    return [Scene(frame.name, frame.pixels) for frame in corpus.validation]
 
 
 def scenes_of_simulator(count: int = 8, size_px: int = 384) -> list[Scene]:

@@ -34,6 +34,7 @@ class AllowedKeys:
         self._always = always
         self._names: dict[bytes, str] = {}
         self._stamp: _Stamp | None = None
+        self._odd = ""
         self._looked_at = -LOOK_EVERY_S
         self._lock = threading.Lock()
         self.look()
@@ -57,7 +58,11 @@ class AllowedKeys:
         if now - self._looked_at < LOOK_EVERY_S:
             return []
         self._looked_at = now
-        stamp = _stamp_of(self.folder)
+        stamp, odd = _stamp_of(self.folder)
+        if odd != self._odd:
+            self._odd = odd
+            if odd:
+                log.warning("%s", odd)
         if stamp == self._stamp:
             return []
         first, self._stamp = self._stamp is None, stamp
@@ -79,12 +84,22 @@ class AllowedKeys:
         return found
 
 
-def _stamp_of(folder: Path) -> _Stamp:
+def _stamp_of(folder: Path) -> tuple[_Stamp, str]:
+    """What shows that the folder changed, and what is odd about it: said once, not at each look."""
     try:
-        files = sorted(folder.glob(f"*{PUBLIC}"))
-        if len(files) > MOST_KEYS:
-            log.warning("%s holds %d keys, the first %d are taken", folder, len(files), MOST_KEYS)
-        return tuple((file.name, (s := file.stat()).st_mtime_ns, s.st_size) for file in files[:MOST_KEYS])
+        files = sorted(folder.iterdir())
     except OSError as error:
-        log.warning("The allowed keys cannot be read, nobody is let in: %s", error)
-        return ()
+        return (), f"The allowed keys cannot be read, nobody is let in: {error}"
+    keys = [stamp for file in files if file.name.endswith(PUBLIC) and (stamp := _stamp(file)) is not None]
+    if len(keys) > MOST_KEYS:
+        return tuple(keys[:MOST_KEYS]), f"{folder} holds {len(keys)} keys, the first {MOST_KEYS} are taken"
+    return tuple(keys), ""
+
+
+def _stamp(file: Path) -> tuple[str, int, int] | None:
+    """None where it is gone by now, or a link to nothing: that is one key less, and nobody else's fault."""
+    try:
+        about = file.stat()
+    except OSError:
+        return None
+    return file.name, about.st_mtime_ns, about.st_size

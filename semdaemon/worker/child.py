@@ -25,6 +25,11 @@ class Child:
         Runs in the new process, see `semdaemon.worker.process.serve`.
     stopping
         Once set, waiting ends with ``worker_stopping`` within a fraction of a second.
+
+    Raises
+    ------
+    WorkerError
+        ``worker_died`` where the system starts no process.
     """
 
     def __init__(
@@ -32,11 +37,18 @@ class Child:
     ) -> None:
         self._stopping = stopping
         context = get_context("spawn")
-        self._pipe, theirs = context.Pipe()
-        self._process = context.Process(
-            target=target, args=(theirs, settings_json), name="semdaemon-worker", daemon=True
-        )
-        self._process.start()
+        try:
+            self._pipe, theirs = context.Pipe()
+            self._process = context.Process(
+                target=target, args=(theirs, settings_json), name="semdaemon-worker", daemon=True
+            )
+            self._process.start()
+        except OSError as error:  # the machine has no process, descriptor or memory left
+            raise WorkerError(
+                "worker_died",
+                f"The worker process could not be started: {error}.",
+                remedy="It is tried again. Look at the machine's limits on processes, open files and memory.",
+            ) from error
         theirs.close()
         self._job = 0
 
@@ -114,18 +126,19 @@ class Child:
         self, deadline: float, timeout_s: float, doing: str, silence_s: float | None = None
     ) -> dict[str, Any]:
         heard_at = time.monotonic()
-        while not self._pipe.poll(_LOOK_S):
-            if self._stopping.is_set():
-                raise WorkerError("worker_stopping", "The worker is being stopped.")
-            now = time.monotonic()
-            if now > deadline:
-                raise _too_long(timeout_s, doing)
-            if silence_s is not None and now - heard_at > silence_s:
-                raise _silent(silence_s, doing)
-            # A dead process closes its end, and poll() then returns; this is for one that never opened it.
-            if not self._process.is_alive() and not self._pipe.poll(0):
-                break
         try:
+            # A dead process closes its end: poll() then returns, and on Windows raises.
+            while not self._pipe.poll(_LOOK_S):
+                if self._stopping.is_set():
+                    raise WorkerError("worker_stopping", "The worker is being stopped.")
+                now = time.monotonic()
+                if now > deadline:
+                    raise _too_long(timeout_s, doing)
+                if silence_s is not None and now - heard_at > silence_s:
+                    raise _silent(silence_s, doing)
+                # This is for one that never opened its end.
+                if not self._process.is_alive() and not self._pipe.poll(0):
+                    break
             return dict(json.loads(self._pipe.recv_bytes()))
         except (EOFError, OSError, ValueError) as error:
             raise WorkerError(

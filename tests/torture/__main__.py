@@ -78,6 +78,7 @@ def _played(scenario: Scenario, plan: Plan, seed: int, command: str) -> Run:
         },
         lost=verdict.lost,
         problems=[*verdict.problems, *(note for note in lab.notes if note not in verdict.problems)],
+        told=lab.remarks,
         seconds=round(seconds, 1),
         seed=seed,
         command=command,

@@ -90,6 +90,7 @@ class Lab:
         self.did: Counter[str] = Counter()
         self.lost_by_hand: set[Path] = set()
         self.notes: list[str] = []
+        self.remarks: list[str] = []
         self.figures: dict[str, float] = {}
         self.store = self.roots[0]
         self.process: subprocess.Popen[bytes] | None = None
@@ -299,7 +300,7 @@ class Lab:
             return 0
         for reason, number in Counter(row["reason"] for row in aside).items():
             self.figures[f"set aside: {reason}"] = number
-        self.notes.append(f"set aside, e.g.: {aside[0]['detail'][-200:]}")
+        self.remarks.append(f"set aside, e.g.: {aside[0]['detail'][-200:]}")
         self.start()
         keys = [str(row["key"]) for row in aside]
         command = [sys.executable, "-m", "semdaemon", "requeue", "-c", str(self._config), *keys]
@@ -317,8 +318,10 @@ class Lab:
             return file.read().decode(errors="replace")
 
     def log_counts(self) -> Counter[str]:
-        """What the daemon's log tells that nobody should ever read."""
+        """What nobody should ever read in the daemon's log; the first traceback is a remark."""
         text = self._said(0)
+        if (at := text.find("Traceback (most recent")) >= 0:
+            self.remarks.append(f"a traceback: {' / '.join(text[at : at + 3000].splitlines()[-3:])[-300:]}")
         return Counter(
             {
                 "tracebacks": text.count("Traceback (most recent"),

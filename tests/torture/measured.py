@@ -92,12 +92,17 @@ def measure(measured: Measured) -> Run:
         problems=[f"test failed: {name}" for name in failed] or ([] if passed else ["no test ran"]),
         seconds=round(time.monotonic() - began, 1),
         seed=0,
-        command=f"python -m pytest -s {' '.join(measured.arguments)}",
+        command=f"{_where()}python -m pytest -s {' '.join(measured.arguments)}",
         commit=commit(),
         began_at=began_at,
         conditions=conditions(),
         told=_told(said.stdout),
     )
+
+
+def _where() -> str:
+    """The disk that was chosen for it, as part of the command."""
+    return f"TMPDIR={os.environ['TMPDIR']} " if "TMPDIR" in os.environ else ""
 
 
 def _counted(report: Path) -> tuple[int, list[str]]:

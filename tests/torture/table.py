@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Iterable, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +60,7 @@ def _faults(by_name: dict[str, list[Run]]) -> Iterable[str]:
             else f"{sum(often.values()):,} in all, below",
             "" if frames is None else f"{frames:,.0f}",
             str(sum(known)) if known else "",
-            "; ".join(problem for run in some for problem in run["problems"]) or "none",
+            "; ".join(problem for run in some for problem in _problems(run)) or "none",
         ]
         yield "| " + " | ".join(cell.replace("|", "/") for cell in cells) + " |"
 
@@ -87,15 +89,37 @@ def _measured(by_name: dict[str, list[Run]]) -> Iterable[str]:
             yield ""
         told = {k: v for k, v in _added(run["figures"] for run in some).items() if not _counted(k)}
         yield from (f"- {_sentence(what)}: {_number(value)}." for what, value in told.items() if value)
-        yield from (f"- {line}" for run in some for line in run.get("told", ()))
+        yield from (
+            f"- {line}" for run in some for line in _shortened([*run.get("told", ()), *_remarks(run)])
+        )
         yield f"- Not shown: {some[-1]['not_shown']}"
         yield ""
+
+
+def _shortened(lines: Sequence[str]) -> Iterable[str]:
+    """Of many lines that differ in their numbers alone the first, and how many there are."""
+    for _, alike in groupby(lines, key=lambda line: re.sub(r"\d+", "0", line)):
+        first, *more = alike
+        if len(more) < _FEW:
+            yield from (first, *more)
+        else:
+            yield f"{first} (the first of {len(more) + 1} such lines)"
+
+
+def _problems(run: Run) -> list[str]:
+    return [problem for problem in run["problems"] if problem not in _remarks(run)]
+
+
+def _remarks(run: Run) -> list[str]:
+    """What early runs told as problems though the judge counts it: frames set aside, requeued and well."""
+    return [problem for problem in run["problems"] if problem.startswith("set aside, e.g.")]
 
 
 def _often(some: Sequence[Run]) -> dict[str, int]:
     """How often what was done; that each run starts a daemon goes without saying."""
     often = _added(run["provoked"] for run in some)
-    return {k: v for k, v in often.items() if k != _STARTS or v > len(some)}
+    last = sorted(often, key=lambda name: name.startswith("processes left behind"))
+    return {name: often[name] for name in last if name != _STARTS or often[name] > len(some)}
 
 
 def _counted(name: str) -> bool:

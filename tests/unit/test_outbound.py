@@ -12,8 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from semdaemon.advice import Advice
+from semdaemon.advice.decide import FocusAdvice
+from semdaemon.advice.runs import RunKey
 from semdaemon.errors import FrameError
 from semdaemon.focus import FocusMap
+from semdaemon.formats.stage import stage_position
 from semdaemon.frame import Area, Frame
 from semdaemon.metrics import Metrics
 from semdaemon.outbound import Outbound
@@ -57,7 +61,29 @@ def sent(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[dict[str, 
     outbound.refocused(frame, answer, {"settings": {"fingerprint": "f"}}, path)
     row: Any = _row()
     outbound.fault(row, FrameError("truncated", "cut off", remedy="save it again"))
+    outbound.advice(frame, _advice(), redelivered=True)
     return recorder.sent
+
+
+def _advice() -> Advice:
+    return Advice(
+        run=RunKey("folder", "run_1", "", None, (64, 64), ""),
+        frames=1,
+        state="attention",
+        reasons=("beyond_repair",),
+        retake=True,
+        regions=(),
+        sigma_px=None,
+        sharpest_px=None,
+        position=stage_position("", {}),
+        focus=FocusAdvice(""),
+    )
+
+
+def test_advice_that_may_have_been_given_before_says_so(
+    sent: dict[str, tuple[dict[str, Any], list[str]]],
+) -> None:
+    assert sent["advice"][0]["redelivered"] is True
 
 
 def test_a_part_that_is_ill_is_a_fault_of_no_frame() -> None:
@@ -68,7 +94,7 @@ def test_a_part_that_is_ill_is_a_fault_of_no_frame() -> None:
     assert (header["frame"], header["code"], header["message"]) == (None, "settings_invalid", "no such key")
 
 
-@pytest.mark.parametrize("event", ["score", "preview", "frame", "fault"])
+@pytest.mark.parametrize("event", ["score", "preview", "frame", "fault", "advice"])
 def test_every_key_that_is_sent_is_documented(
     event: str, sent: dict[str, tuple[dict[str, Any], list[str]]]
 ) -> None:

@@ -18,6 +18,13 @@ def test_every_swappable_key_exists() -> None:
     assert unknown == []
 
 
+def test_a_section_of_which_all_is_swapped_forgets_none_of_its_keys() -> None:
+    """docs/operating.md: ``focus``, ``worker`` and ``advice`` whole, ``refocus`` but for ``enabled``."""
+    whole: dict[str, set[str]] = {"focus": set(), "worker": set(), "advice": set(), "refocus": {"enabled"}}
+    for name, but in whole.items():
+        assert set(type(getattr(Settings(), name)).model_fields) - set(SWAPPABLE[name]) == but
+
+
 def test_what_can_be_swapped_is_and_the_rest_waits_for_a_restart() -> None:
     old = settings(folder={"folders": ["/a"], "settle_s": 1.0}, page={"port": 1})
     new = settings(folder={"folders": ["/b"], "settle_s": 2.0}, page={"port": 2}, focus={"tile_px": 64})

@@ -45,7 +45,23 @@ def test_a_frame_that_is_scored_again_counts_once() -> None:
     for _ in range(3):
         follower.follow(frame(1.0), focus(1.0), settings, number=7, seen_at=1.0)
     (run,) = follower._runs.values()
-    assert len(run._samples) == 1
+    assert (len(run._samples), run.frames) == (1, 1)
+
+
+def test_one_frame_that_is_scored_again_and_again_raises_no_alarm() -> None:
+    """Two frames in a row must speak against a run; a reload that sends one back is no second frame."""
+    follower, settings = Follower(), Settings()
+    z = [*np.arange(-8.0, 9.0, 2.0), 0.0, 0.0]
+    for number, um in enumerate(z, start=1):
+        blur = focus(math.hypot(FLOOR_PX, K * um))
+        follower.follow(frame(float(um)), blur, settings, number=number, seen_at=float(number))
+    last = len(z) + 1
+    for _ in range(4):
+        far = follower.follow(frame(5.0), focus(3.4), settings, number=last, seen_at=float(last))
+        assert far.advice is None or "out_of_focus" not in far.advice.reasons
+    another = follower.follow(frame(5.0), focus(3.4), settings, number=last + 1, seen_at=float(last + 1))
+    assert another.advice is not None
+    assert "out_of_focus" in another.advice.reasons
 
 
 def test_the_listener_tells_the_golden_advice_in_one_line() -> None:

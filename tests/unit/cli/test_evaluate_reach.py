@@ -12,7 +12,9 @@ from PIL import Image
 
 from semdaemon.cli.evaluate import command
 from semdaemon.training import reach
+from semdaemon.training.corpus import load_corpus
 from semdaemon.training.degrade import blur, gaussian_kernel
+from semdaemon.training.evaluate import Scene
 
 
 def test_the_gain_over_the_best_denoiser_is_told_at_each_working_scale(
@@ -31,3 +33,23 @@ def test_the_gain_over_the_best_denoiser_is_told_at_each_working_scale(
     assert near["gain_db"] > 1 > far["gain_db"]
     assert found["repairs_up_to_px"] == 3.1
     assert "dB over the best denoiser" in said.stderr
+
+
+def test_choices_are_made_on_what_a_training_set_aside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(1)
+    for specimen in "abcd":
+        Image.fromarray(rng.integers(0, 255, (64, 64), np.uint8)).save(tmp_path / f"{specimen}_1.png")
+    aside = [frame.name for frame in load_corpus(tmp_path, validation_fraction=0.3, seed=4).validation]
+    measured: list[str] = []
+
+    def note(_card: object, scenes: list[Scene], **_: object) -> list[reach.Reach]:
+        measured.extend(scene.name for scene in scenes)
+        return []
+
+    monkeypatch.setattr(reach, "reach", note)
+    said = CliRunner().invoke(command, ["--reach", "--data", str(tmp_path), "--validation", "0.3"])
+    assert said.exit_code == 0, said.output
+    assert measured == aside
+    assert 0 < len(aside) < 4

@@ -23,6 +23,7 @@ from semdaemon.settings import Spool as SpoolSettings
 from semdaemon.sources.pushed import PushedSource
 from semdaemon.sources.pushmessage import SCHEMA
 from semdaemon.sources.spool import Spool
+from semdaemon.wire.allowed import AllowedKeys
 from semdaemon.wire.client import AsyncSubscriber, Subscriber
 from semdaemon.wire.control import ask
 from semdaemon.wire.gate import Gate
@@ -190,6 +191,25 @@ def test_garbage_among_the_allowed_keys_is_left_and_the_others_count(make_publis
         subscriber.ready()
     assert publisher.counters["keys_allowed"] == ["anna"]
     assert caplog.text.count("Not taken as an allowed key") == 4
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need a privilege there")
+def test_a_key_that_is_a_link_to_nothing_shuts_nobody_else_out(make_publisher, keys):
+    publisher = make_publisher(**keys.settings)
+    anna = keys.client("anna")
+    _until(lambda: publisher.counters["keys_allowed"] == ["anna"])
+    (keys.folder / "allowed" / "gone.key").symlink_to(keys.folder / "nothing.key")
+    assert ask(publisher.control_endpoint, {"request": "status"}, 5, anna)["reply"] == "status"
+    assert publisher.counters["keys_allowed"] == ["anna"]
+
+
+def test_a_folder_of_keys_that_cannot_be_read_is_told_once(tmp_path, caplog):
+    allowed = AllowedKeys(tmp_path / "nothing")
+    for _ in range(3):
+        allowed._looked_at = -1.0
+        allowed.look()
+    assert caplog.text.count("nobody is let in") == 1
+    assert b"x" * 40 not in allowed
 
 
 # -- pushed frames --

@@ -35,7 +35,7 @@ _REASONS = {
     "source_gone": "its folder cannot be reached; waiting for it to come back",
     "still_changing": "size or time changed a moment ago",
     "truncated": "its end is missing",
-    "undecided": "too little signal to tell focus from blur",
+    "undecided": "sharp or blurred cannot be told: too little signal, or bad input",
     "uniform_tail": "its last rows are one constant: perhaps still being written",
     "vanished": "the file went away before it was read",
 }

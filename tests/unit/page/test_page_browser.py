@@ -156,6 +156,27 @@ def test_a_narrow_page_stays_where_it_is_when_a_frame_is_chosen(world, page, bro
         browser.resize(1440, 900)
 
 
+@pytest.mark.parametrize("width", [400, 620, 950, 1100, 1440])
+def test_nothing_is_cut_off_at_the_right_edge_however_wide_the_window(world, page, browser, width):
+    world.told["sources"] = [
+        {"name": name, "ok": True} for name in ("ndtiff", "folder", "pushed", "micromanager")
+    ]
+    world.score(world.add("a.tif"))
+    browser.resize(width, 800)
+    try:
+        browser.open(f"{page.url}?still")
+        browser.until(LOADED)
+        beyond = "[...document.querySelectorAll('#top *, #toolbar *, #run-head *, #side *')].filter("
+        beyond += "one => one.getBoundingClientRect().right > innerWidth + 1).map(one => one.innerText)"
+        assert browser.evaluate(beyond) == []
+        clipped = (
+            "[...document.querySelectorAll('.group')].filter(one => one.scrollWidth > one.clientWidth).length"
+        )
+        assert browser.evaluate(clipped) == 0
+    finally:
+        browser.resize(1440, 900)
+
+
 def test_faults_are_told_with_their_remedy(world, page, browser):
     key = world.add("broken.tif")
     world.fail(key, "it ends after 12 of 400 kB")

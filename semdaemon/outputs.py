@@ -19,7 +19,7 @@ import structlog
 from semdaemon.errors import FrameError, SemdaemonError
 from semdaemon.focus import FocusMap
 from semdaemon.formats.leftovers import temporary_for
-from semdaemon.formats.names import SUFFIX
+from semdaemon.formats.names import SUFFIX, read_provenance
 from semdaemon.formats.output import claim_output_path, write_refocused
 from semdaemon.frame import Frame
 from semdaemon.mounts import mount_of
@@ -35,7 +35,10 @@ _log = structlog.get_logger("semdaemon.outputs")
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """Where an output was written; ``replaced`` is true where an earlier one of the same frame was there."""
+    """Where an output was written; ``replaced`` is true where an earlier one of the same frame was there.
+
+    Of the same bytes, that is: a file that was overwritten is another frame, which nobody was told of.
+    """
 
     path: Path
     replaced: bool
@@ -96,7 +99,7 @@ class Outputs:
         self._require_mounted(settings.folder)
         for _ in range(_MOST_CLAIMS):
             path = claim_output_path(settings.folder, relative, frame.page, frame.uri)
-            replaced = os.path.lexists(path)
+            replaced = _is_of(path, frame)
             try:
                 write_refocused(
                     path,
@@ -154,6 +157,11 @@ class Outputs:
             file.write(bytes(_PROBE_BYTES))
             file.flush()
             os.fsync(file.fileno())
+
+
+def _is_of(path: Path, frame: Frame) -> bool:
+    original = (read_provenance(path) or {}).get("original")
+    return isinstance(original, dict) and original.get("sha256") == frame.content_sha256
 
 
 def _name_refused(path: Path, error: OSError) -> FrameError:

@@ -78,7 +78,7 @@ def _excuse(parts: Parts, thread: WorkingThread) -> str:
         return gone[0]
     if thread.name != REFOCUS or parts.worker is None:
         return ""
-    if parts.pipeline.output_fault:
-        return parts.pipeline.output_fault
+    if waits := parts.pipeline.output_fault or parts.pipeline.away:
+        return waits
     state = str(parts.worker.describe()["state"])
     return f"the worker is {state}" if state in WORKER_EXCUSED else ""

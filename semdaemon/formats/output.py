@@ -153,13 +153,7 @@ def write_refocused(
     """
     _check(frame, refocused, mask, provenance)
     inherited = inherit(frame, source_path)
-    pages: dict[str, Pixels] = {
-        "refocused": refocused,
-        "mask": mask.astype(np.uint8) * np.uint8(255),
-        "sigma_px": np.atleast_2d(np.asarray(focus.sigma_px, dtype=np.float32)),
-    }
-    if keep_original_page:
-        pages["original"] = frame.pixels
+    pages = _pages(refocused, mask, focus, frame.pixels if keep_original_page else None)
     full = provenance_with_hashes(frame, pages, mask, provenance, inherited, compression)
     path.parent.mkdir(parents=True, exist_ok=True)
     clean_leftovers(path.parent, recursive=False)
@@ -174,6 +168,16 @@ def write_refocused(
         temporary_json.replace(json_path(path))
     _sync_folder(path.parent)
     return Written(path, json_path(path), sha256, size)
+
+
+def _pages(refocused: Pixels, mask: Mask, focus: FocusArrays, original: Pixels | None) -> dict[str, Pixels]:
+    """By name, in their order in the file."""
+    pages: dict[str, Pixels] = {
+        "refocused": refocused,
+        "mask": mask.astype(np.uint8) * np.uint8(255),
+        "sigma_px": np.atleast_2d(np.asarray(focus.sigma_px, dtype=np.float32)),
+    }
+    return pages if original is None else {**pages, "original": original}
 
 
 def _publish(temporary: Path, path: Path, uri: str) -> None:

@@ -44,3 +44,8 @@ class Pipeline:
     def output_fault(self) -> str | None:
         """Why outputs cannot be saved just now."""
         return None if self.refocusing is None else self.refocusing.outputs.fault or None
+
+    @property
+    def away(self) -> str:
+        """Which folder of scored frames is gone just now; empty where none is."""
+        return "" if self.refocusing is None else self.refocusing.away

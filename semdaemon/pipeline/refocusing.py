@@ -22,7 +22,11 @@ _CHANGED = "settings_changed"
 
 
 class Refocusing:
-    """Called by the refocusing thread alone."""
+    """Called by the refocusing thread alone.
+
+    ``away`` says which folder of a frame that waits is gone, a folder that is no longer watched too; empty
+    once a frame goes on. Any thread may read it.
+    """
 
     def __init__(self, journey: Journey, worker: Worker) -> None:
         self.journey, self._worker = journey, worker
@@ -31,6 +35,7 @@ class Refocusing:
         self._watch = WorkerWatch(worker, journey.journal, journey.outbound, journey.metrics, journey.changed)
         self._jobs = CutOff(journey.journal, "refocused")
         self._retry_at = 0.0
+        self.away = ""
 
     def restore(self) -> bool:
         """Refocus the next scored frame; False where none waits or refocusing pauses."""
@@ -45,10 +50,13 @@ class Refocusing:
             self._watch.come_back()
             return False
         try:
-            return self._restore(row)
+            advanced = self._restore(row)
         except Exception as error:
             self._jobs.note(row, error)
             raise
+        if advanced:
+            self.away = ""
+        return advanced
 
     def _restore(self, row: Row) -> bool:
         if row.fingerprint != self.journey.settings.fingerprint:
@@ -84,6 +92,7 @@ class Refocusing:
         if not row.path.is_file() and not root(row).is_dir():
             # The share is gone, not the frame: it waits, scored, until the folder is back.
             self._journal.release(row.key)
+            self.away = f"{root(row)} cannot be reached, and has frames to refocus"
             self._retry_at = time.monotonic() + _PAUSE_S
             return False
         self.journey.unreadable(row, error)

@@ -50,7 +50,8 @@ class Disk:
         """As the pipeline does: ask whether it is worth it, save, and note what refuses."""
         if not self.outputs.ready(self.settings):
             return None
-        frame = frame_of(picture((SIDE, SIDE), "uint16", seed), uri=f"file:///acquired/{name}")
+        pixels, content = picture((SIDE, SIDE), "uint16", seed), f"{seed:064x}"
+        frame = frame_of(pixels, uri=f"file:///acquired/{name}", content_sha256=content)
         changed, mask = refocused_of(frame)
         answer: Any = SimpleNamespace(pixels=changed, mask=mask)
         try:
@@ -245,11 +246,19 @@ def test_a_disk_without_hard_links_is_written_too(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(os, "link", failing(errno.EPERM))
     disk = Disk(tmp_path)
     assert disk.save() is not None
-    assert disk.save(seed=2) is not None  # its own output is replaced, and that is told
-    assert disk.replaced
+    assert disk.save(seed=2) is not None  # its own output is replaced
     np.testing.assert_array_equal(
         read_output(tmp_path / "a.refocused.tif").original, picture((SIDE, SIDE), "uint16", 2)
     )
+
+
+def test_the_same_frame_was_told_before_and_a_file_that_was_overwritten_is_a_new_one(tmp_path: Path) -> None:
+    """Whoever leaves out what says ``redelivered`` must not miss what a live folder overwrites."""
+    disk, told = Disk(tmp_path), []
+    for seed in (1, 1, 2, 2):
+        assert disk.save(seed=seed) == tmp_path / "a.refocused.tif"
+        told.append(disk.replaced)
+    assert told == [False, True, False, True]
 
 
 def test_pauses_grow_and_end_with_the_fault() -> None:

@@ -1,0 +1,96 @@
+"""Scored frames whose folder is gone: they wait, and it is said what for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+
+from semdaemon.advice import Follower
+from semdaemon.daemon.freespace import FreeSpace
+from semdaemon.daemon.looking import REFOCUS, halves
+from semdaemon.focus import BLURRED, FocusMap, load_scorer
+from semdaemon.formats import read_frames
+from semdaemon.inforce import InForce, Live
+from semdaemon.journal import Journal, find_journal
+from semdaemon.metrics import Metrics
+from semdaemon.outbound import Outbound
+from semdaemon.pipeline import Journey, Pipeline, RecentFrames
+from semdaemon.settings import Folder, Settings
+from semdaemon.sources import Sighting
+from semdaemon.sources.reader import FileReader
+
+
+class IdleWorker:
+    """Up, and given nothing to do: what it does with a frame is tested elsewhere."""
+
+    available, degraded = True, False
+    patience_s, quiet_s, signs = 60.0, None, 0
+
+    def start(self) -> None:
+        return
+
+    def describe(self) -> dict[str, Any]:
+        return {"state": "ready"}
+
+
+def scored(journal: Journal, path: Path, fingerprint: str) -> None:
+    about = path.stat()
+    journal.see([Sighting("folder", path.as_uri(), path, Path(path.name), about.st_size, about.st_mtime_ns)])
+    (frame,) = read_frames(path, source="folder", limits=Settings().limits)
+    one = np.ones((1, 1), np.float32)
+    map_ = FocusMap(128, frame.image_area, one, one, one, np.full((1, 1), BLURRED, np.uint8), "test")
+    journal.settle(1, frame, fingerprint)
+    journal.scored(1, map_.to_bytes(), {}, needs_refocus=True)
+
+
+def excuse(pipeline: Pipeline, worker: Any) -> str:
+    """What the watchdog is told of the refocusing half."""
+    journey = pipeline.journey
+    parts: Any = SimpleNamespace(
+        live=journey.live,
+        journal=journey.journal,
+        pipeline=pipeline,
+        worker=worker,
+        sources=(),
+        free_space=FreeSpace(),
+    )
+    thread: Any = SimpleNamespace(name=REFOCUS, failing="", still_for_s=0.0, advances=0)
+    (half,) = halves(parts, [thread])
+    assert half.waiting
+    return half.excuse
+
+
+def test_a_scored_frame_of_a_folder_that_nobody_watches_any_more_waits_with_an_excuse(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No source is ill because of it; without an excuse the watchdog would restart the daemon for ever."""
+    monkeypatch.setattr("semdaemon.pipeline.refocusing._PAUSE_S", 0.0)
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    path = disk / "a.tif"
+    tifffile.imwrite(path, np.random.default_rng(1).integers(0, 255, (128, 128), np.uint8))
+    settings = Settings(folder=Folder(folders=()))
+    files, metrics = FileReader(settings.folder, settings.limits), Metrics()
+    in_force = InForce(settings, settings.focus, load_scorer("f4n", settings.focus), files, {})
+    outbound = Outbound(settings.publish, None, [], metrics)
+    with Journal(find_journal(tmp_path / "state")) as journal:
+        scored(journal, path, settings.fingerprint)
+        journey = Journey(Live(in_force), journal, outbound, metrics, RecentFrames())
+        worker: Any = IdleWorker()
+        pipeline = Pipeline(journey, Follower(), worker)
+        disk.rename(tmp_path / "unplugged")
+        for _ in range(5):
+            assert not pipeline.restore()
+        assert str(disk) in pipeline.away
+        assert excuse(pipeline, worker) == pipeline.away
+        assert (journal.row(1).state, journal.row(1).attempts) == ("scored", 0)
+        (tmp_path / "unplugged" / "a.tif").unlink()
+        (tmp_path / "unplugged").rename(disk)
+        assert pipeline.restore()
+        assert pipeline.away == ""
+        assert journal.row(1).reason == "not_found"

@@ -27,7 +27,7 @@ class SemdaemonError(Exception):
         self.remedy = remedy
 
     def __str__(self) -> str:
-        return f"{self.message} [{self.code}]" + (f" Remedy: {self.remedy}" if self.remedy else "")
+        return f"{self.message} [{self.code}]" + (f" What to do: {self.remedy}" if self.remedy else "")
 
     def __reduce__(self) -> tuple[object, tuple[object, ...], dict[str, object]]:
         # Keyword arguments do not survive the default pickling between our own processes.

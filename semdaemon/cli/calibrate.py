@@ -167,7 +167,7 @@ def _pixel_size_m(steps: list[Step]) -> float:
 
 def _show(found: Calibration, steps: list[Step], left_out: list[str]) -> None:
     console = Console(highlight=False, soft_wrap=True)
-    console.print(f"{'file':<36}{'z, um':>12}{'blur, px':>12}{'fit, px':>12}", style="bold")
+    console.print(f"{'file':<36}{'z, µm':>12}{'blur, px':>12}{'fit, px':>12}", style="bold")
     for step, fitted in sorted(zip(steps, found.fitted_px, strict=True), key=lambda pair: pair[0].z_um):
         line = f"{printable(step.name)[-34:]:<36}{step.z_um:>12.2f}{step.sigma_px:>12.2f}{fitted:>12.2f}"
         console.print(line, markup=False)
@@ -177,7 +177,7 @@ def _show(found: Calibration, steps: list[Step], left_out: list[str]) -> None:
         )
     share = found.aperture_sd_rad / found.aperture_rad
     console.print(f"\nhalf angle   {found.aperture_rad * 1e3:.2f} ± {found.aperture_sd_rad * 1e3:.2f} mrad")
-    console.print(f"focus at     {found.focus_um:.2f} ± {found.focus_sd_um:.2f} um")
+    console.print(f"focus at     {found.focus_um:.2f} ± {found.focus_sd_um:.2f} µm")
     console.print(f"in focus     {found.sigma0_px:.2f} ± {found.sigma0_sd_px:.2f} px of blur")
     if not found.crossed:
         console.print("Focus lies outside the series: take frames on both sides of it.", style="bold yellow")

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from semdaemon.focus.calibration import Calibration
-from semdaemon.focus.lettering import font
+from semdaemon.focus.lettering import font, write
 from semdaemon.focus.map import BLURRED, SHARP
 from semdaemon.focus.marks import COLOURS
 
@@ -40,9 +40,9 @@ def draw(path: Path, found: Calibration, pixel_size_m: float) -> None:
     for x, y in zip(found.z_um, found.sigma_px, strict=True):
         px, py = at(float(x), float(y))
         pen.ellipse((px - 6, py - 6, px + 6, py + 6), fill=COLOURS[BLURRED], outline=_BLACK, width=2)
-    half_angle = f"{found.aperture_rad * 1e3:.2f} +- {found.aperture_sd_rad * 1e3:.2f} mrad"
-    said = f"{half_angle}, focus at {found.focus_um:.2f} um"
-    pen.text((_BOX[0], 12), said, font=font(18), fill=_BLACK)
+    half_angle = f"{found.aperture_rad * 1e3:.2f} ± {found.aperture_sd_rad * 1e3:.2f} mrad"
+    said = f"{half_angle}, focus at {found.focus_um:.2f} µm"
+    write(pen, (_BOX[0], 12), said, font(18), fill=_BLACK)
     picture.save(path)
 
 
@@ -56,8 +56,8 @@ def _axes(pen: ImageDraw.ImageDraw, reach: tuple[float, float], top: float, at: 
         x, y = at(tick, 0)
         pen.line((x, y, x, y + 6), fill=_BLACK)
         pen.text((x, y + 20), f"{tick:g}", font=letters, fill=_BLACK, anchor="mm")
-    pen.text((_SIZE[0] / 2, _SIZE[1] - 22), "distance, um", font=letters, fill=_BLACK, anchor="mm")
-    pen.text((12, 40), "blur, px", font=letters, fill=_BLACK)
+    write(pen, (_SIZE[0] / 2, _SIZE[1] - 22), "distance, µm", letters, fill=_BLACK, anchor="mm")
+    pen.text((12, 14), "blur, px", font=letters, fill=_BLACK)
 
 
 def _ticks(low: float, high: float) -> list[float]:

@@ -217,7 +217,7 @@ def _advice(message: Message) -> str:
 
 def _fault(message: Message) -> str:
     header = message.header
-    remedy = f" Remedy: {header['remedy']}" if header.get("remedy") else ""
+    remedy = f" What to do: {header['remedy']}" if header.get("remedy") else ""
     return f"{_name(header)}: {header.get('message')} [{header.get('code')}]{remedy}"
 
 

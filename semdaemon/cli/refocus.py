@@ -86,7 +86,7 @@ def _say(outcome: Outcome, file: Path, console: Console, as_json: bool) -> None:
         "refocused": f"{kept} regions refocused in {outcome.seconds:.1f} s -> {outcome.output}",
         "sharp": "sharp: nothing to refocus",
         "beyond_repair": "too blurred to be refocused: take it again",
-        "undecided": "too little signal to tell",
+        "undecided": "sharp or blurred cannot be told: too little signal, or bad input",
         "audit_rejected": "not refocused: the frame does not support what the network made of it",
     }[outcome.reason]
     page = f" page {outcome.frame.page}" if outcome.frame.page else ""

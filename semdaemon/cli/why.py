@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import click
 
+from semdaemon.advice.sentence import sentence
 from semdaemon.cli.lookup import as_json as plain_values
 from semdaemon.cli.lookup import frames_meant, open_journal, rfc3339, shown, span
 from semdaemon.cli.options import config_option, json_option, settings_from, state_option
 from semdaemon.cli.printable import printable
+from semdaemon.focus.sentences import stored_sentences
 from semdaemon.journal import Event, Row
 
 _REASONS = {
@@ -33,13 +35,20 @@ _REASONS = {
     "source_gone": "its folder cannot be reached; waiting for it to come back",
     "still_changing": "size or time changed a moment ago",
     "truncated": "its end is missing",
-    "undecided": "too little signal to tell focus from blur",
+    "undecided": "sharp or blurred cannot be told: too little signal, or bad input",
     "uniform_tail": "its last rows are one constant: perhaps still being written",
     "vanished": "the file went away before it was read",
 }
 
 
-_LABELS = {"median_sigma_px": "blur (px)", "seconds": "took (s)"}
+_LABELS = {
+    "median_sigma_px": "blur (px)",
+    "seconds": "took (s)",
+    "noise_sd": "noise",
+    "electrons_per_px": "electrons",
+}
+_SAID = ("artefacts", "plane", "astigmatism", "advice", "run")
+"""Told in sentences, not as figures; what a run remembers is for the daemon alone."""
 
 
 @click.command("why")
@@ -77,7 +86,11 @@ def _story(row: Row, events: list[Event]) -> Iterator[str]:
     if row.output is not None:
         yield f"  output    {shown(row.output)}"
     known = {name: value for name, value in row.summary.items() if value not in (None, [], {})}
-    yield from (f"  {_LABELS.get(name, name):<9} {printable(_short(value))}" for name, value in known.items())
+    plain = {_LABELS.get(name, name): _short(value) for name, value in known.items() if name not in _SAID}
+    yield from (f"  {label:<9} {printable(text)}" for label, text in plain.items())
+    yield from (f"  {'focus':<9} {printable(one.text)}" for one in stored_sentences(row.summary))
+    if isinstance(advice := row.summary.get("advice"), Mapping):
+        yield f"  {'advice':<9} {printable(sentence(advice))}"
     if row.dropped_at is not None:
         yield f"  history   dropped at {rfc3339(row.dropped_at)} with its focus map (daemon.keep_days)"
     yield from _steps(events)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageDraw
 
-from semdaemon.focus.lettering import INK, PAPER, Colour, Font, font, text_size
+from semdaemon.focus.lettering import INK, PAPER, Colour, Font, font, text_size, write
 from semdaemon.focus.map import BLURRED, VERDICTS, FocusMap
 from semdaemon.focus.marks import COLOURS, HIGH_SIGMA_PX, LOW_SIGMA_PX, blurred_fill, mark
 from semdaemon.focus.scalebar import length_text
@@ -113,4 +113,4 @@ def _sigma_line(
     if median is not None:
         text += f"    median {median:.2f} px"
         text += f" = {length_text(median * pixel_size_m)}" if pixel_size_m else ""
-    draw.text((left + width + height // 2, top + side / 2), text, font=letters, fill=INK, anchor="lm")
+    write(draw, (left + width + height // 2, top + side / 2), text, letters, fill=INK, anchor="lm")

@@ -27,8 +27,8 @@ def scale_bar(picture: Image.Image, pixel_size_m: float, *, bottom_px: int | Non
 
 
 def length_text(metres: float) -> str:
-    """A length as people say it: ``250 nm``, ``5 um``, ``1.2 mm``."""
-    for factor, unit in ((1e-3, "mm"), (1e-6, "um"), (1e-9, "nm")):
+    """A length as people say it: ``250 nm``, ``5 µm``, ``1.2 mm``."""
+    for factor, unit in ((1e-3, "mm"), (1e-6, "µm"), (1e-9, "nm")):
         if metres >= factor:
             return f"{metres / factor:.3g} {unit}"
     return f"{metres / 1e-12:.3g} pm"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
 
 from semdaemon.focus.astigmatism import Astigmatism
 from semdaemon.focus.plane import Plane
@@ -28,19 +31,50 @@ def sentences(survey: Survey, aperture_rad: float | None = None) -> list[Sentenc
     """One line a fact; with the beam's half angle, tilt in degrees too."""
     found = [Sentence(artefact.message, bool(artefact.tiles)) for artefact in survey.artefacts]
     if survey.plane is not None:
-        found += _plane(survey.plane, aperture_rad)
+        found += _plane(survey.plane, survey.plane.sample_tilt_deg(aperture_rad) if aperture_rad else None)
     if survey.astigmatism is not None:
         found += _axes(survey.astigmatism)
     return found
 
 
-def _plane(plane: Plane, aperture_rad: float | None) -> list[Sentence]:
+def stored_sentences(facts: Mapping[str, Any]) -> list[Sentence]:
+    """The same from what `Survey.as_json` gave (a row of the journal); what cannot be read is left out."""
+    found = []
+    for part in (_stored_artefacts, _stored_plane, _stored_axes):
+        try:
+            found += part(facts)
+        except (KeyError, TypeError, ValueError, AttributeError):
+            continue  # written by another version
+    return found
+
+
+def _stored_artefacts(facts: Mapping[str, Any]) -> list[Sentence]:
+    return [Sentence(str(one["message"]), bool(one["tiles"])) for one in facts.get("artefacts") or ()]
+
+
+def _stored_plane(facts: Mapping[str, Any]) -> list[Sentence]:
+    told = facts.get("plane")
+    if not told:
+        return []
+    return _plane(Plane(**{field.name: told[field.name] for field in fields(Plane)}), told.get("tilt_deg"))
+
+
+def _stored_axes(facts: Mapping[str, Any]) -> list[Sentence]:
+    told = facts.get("astigmatism")
+    if not told:
+        return []
+    figures: dict[str, Any] = {field.name: told[field.name] for field in fields(Astigmatism)}
+    figures.update({name: math.nan for name, value in figures.items() if value is None})
+    return _axes(Astigmatism(**figures))
+
+
+def _plane(plane: Plane, tilt_deg: float | None) -> list[Sentence]:
     if not plane.tilted:
         most = plane.tilt_px + 2 * plane.tilt_sd_px
         level = f"level: blur changes by less than {most:.1f} px over 1000 px"
         tilt = Sentence(level if most <= _TELLING_PX else "tilt: cannot tell", False)
     else:
-        degrees = f" (sample tilted by {plane.sample_tilt_deg(aperture_rad):.1f}°)" if aperture_rad else ""
+        degrees = f" (sample tilted by {tilt_deg:.1f}°)" if tilt_deg is not None else ""
         tilt = Sentence(
             f"tilted: {plane.tilt_px:.1f} ± {plane.tilt_sd_px:.1f} px of blur over 1000 px, "
             f"rising {towards(plane.direction_deg)}{degrees}",

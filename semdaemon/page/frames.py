@@ -8,6 +8,7 @@ from typing import Any
 
 from semdaemon.advice.sentence import sentence
 from semdaemon.focus import FocusMap
+from semdaemon.focus.sentences import stored_sentences
 from semdaemon.journal import Event, Row
 
 
@@ -44,6 +45,7 @@ def full(row: Row, history: Sequence[Event]) -> dict[str, Any]:
         "output": None if row.output is None else _text(str(row.output)),
         "summary": dict(row.summary),
         "advice": _advice(row),
+        "findings": [{"text": one.text, "warns": one.warns} for one in stored_sentences(row.summary)],
         "focus": FocusMap.from_bytes(row.focus_blob).as_json() if row.focus_blob else None,
         "history": [
             {

@@ -13,6 +13,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from semdaemon.cli import cli, main
+from semdaemon.focus.artefacts import Artefact
+from semdaemon.focus.astigmatism import Astigmatism
+from semdaemon.focus.survey import Survey
 from semdaemon.frame import Area, Frame, frame_id
 from semdaemon.journal import Journal, find_journal
 from semdaemon.sources import Sighting
@@ -21,6 +24,13 @@ from semdaemon.sources import Sighting
 def sighting(name: str) -> Sighting:
     path = Path("/acquired") / name
     return Sighting("folder", path.as_uri(), path, Path(name), 10, 5)
+
+
+SUMMARY: dict[str, object] = {
+    "verdicts": {"sharp": 3, "blurred": 1},
+    **Survey(artefacts=(Artefact("lettering", 1),), astigmatism=Astigmatism("cannot_tell")).as_json(),
+    "advice": {"reasons": ["beyond_repair"], "regions": [{}], "retake": True},
+}
 
 
 def filled(state_dir: Path) -> Journal:
@@ -32,7 +42,7 @@ def filled(state_dir: Path) -> Journal:
     area, content = Area.whole(pixels.shape), "c" * 64
     frame = Frame(frame_id(content, uri), "folder", uri, pixels, content, area, (2e-9, 2e-9))
     journal.settle(1, frame, "abcdef012345")
-    journal.scored(1, b"map", {"verdicts": {"sharp": 3, "blurred": 1}}, needs_refocus=True)
+    journal.scored(1, b"map", SUMMARY, needs_refocus=True)
     journal.refocused(1, Path("/out/a.refocused.tif"), {})
     journal.finish(1, "published", "refocused")
     journal.hold(2, "truncated", later, "half of it is missing")
@@ -93,6 +103,14 @@ def test_why_tells_the_history_with_the_remedy(state_dir: Path) -> None:
     assert "Copy the file again." in told
     assert [word for word in ("seen", "held", "failed") if word in told] == ["seen", "held", "failed"]
     assert "half of it is missing" in told
+
+
+def test_why_tells_what_was_found_in_sentences(state_dir: Path) -> None:
+    told = run(state_dir, "why", "1").stdout
+    assert "  focus     letters, a scale bar" in told
+    assert "  advice    a region is beyond repair, take it again" in told
+    assert "None" not in told
+    assert "cannot_tell" not in told
 
 
 @pytest.mark.parametrize("text", ["1", "run 1/a.tif", "a.tif", "/acquired/run 1/a.tif"])

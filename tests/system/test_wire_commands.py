@@ -60,7 +60,7 @@ def test_listen_prints_one_readable_line_a_message(publisher):
     done = _run("listen", publisher.endpoint, "--control", control, *topics, "--from-start", "--count", "3")
     lines = sorted(line[13:] for line in done.stdout.splitlines())
     assert done.returncode == 0, done.stderr
-    assert "ends early [truncated] Remedy: Copy it again." in lines[0]
+    assert "ends early [truncated] What to do: Copy it again." in lines[0]
     assert "lath 1.tif: 25% of it refocused by network (light)" in lines[1]
     assert "lath 1.tif: 1 sharp, 0 blurred, 0 beyond repair, 1 undecided of 2 tiles, blur 0.60 px" in lines[2]
 

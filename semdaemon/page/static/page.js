@@ -58,7 +58,7 @@ async function show(key) {
   if (key === null) return;
   const brief = frames.find((frame) => frame.key === key);
   const stamp = JSON.stringify(brief ?? key);
-  const moved = key !== chosen;
+  const moved = key !== chosen || !current; // a link may name one that is far down the strip
   chosen = key;
   mark(chosen);
   if (stamp === shownStamp) return;

@@ -67,7 +67,11 @@ export function showFocus(frame) {
   const blur = median ? `${median.toFixed(2)} px${size ? ` (${metres(median * size)})` : ""}` : "";
   focus.replaceChildren(el("h2", {}, "Focus, by tiles"), verdictBar(verdicts), legend,
     facts([["Median blur", blur], ["Tile", frame.focus ? `${frame.focus.tile_px} px` : ""]]),
-    ...(frame.advice ? [el("p", { class: "advice" }, el("strong", {}, "Advice "), frame.advice)] : []));
+    ...findings(frame.findings ?? []), ...(frame.advice ? [el("p", { class: "advice" }, el("strong", {}, "Advice "), frame.advice)] : []));
+}
+
+function findings(said) {
+  return said.length ? [el("ul", { class: "findings" }, ...said.map((one) => el("li", { class: one.warns ? "warns" : "" }, one.text)))] : [];
 }
 
 export function showCounts(status) {

@@ -26,8 +26,13 @@ export function mark(chosen) {
   for (const [key, { button }] of made) button.setAttribute("aria-current", String(key === chosen));
 }
 
+// Only the strip scrolls: scrollIntoView would move a narrow page away from the picture with every new frame.
 export function reveal(chosen) {
-  made.get(chosen)?.node.scrollIntoView({ inline: "nearest", block: "nearest" });
+  const node = made.get(chosen)?.node;
+  if (!node) return;
+  const view = strip.getBoundingClientRect(), box = node.getBoundingClientRect(), gap = 16;
+  if (box.left < view.left + gap) strip.scrollLeft += box.left - view.left - gap;
+  else if (box.right > view.right - gap) strip.scrollLeft += box.right - view.right + gap;
 }
 
 // An item is built anew only when its frame changed: thumbnails do not flicker.

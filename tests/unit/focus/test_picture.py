@@ -6,9 +6,10 @@ import io
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from semdaemon.focus import BEYOND_REPAIR, BLURRED, SHARP, UNDECIDED, FocusMap, picture
+from semdaemon.focus.lettering import font, write
 from semdaemon.focus.overlay import COLOURS, length_text
 from semdaemon.frame import Area
 
@@ -98,7 +99,7 @@ def test_encoded_pictures_open_again(kind: str) -> None:
 
 @pytest.mark.parametrize(
     ("metres", "text"),
-    [(5e-10, "500 pm"), (2.5e-9, "2.5 nm"), (2e-7, "200 nm"), (5e-6, "5 um"), (2e-3, "2 mm")],
+    [(5e-10, "500 pm"), (2.5e-9, "2.5 nm"), (2e-7, "200 nm"), (5e-6, "5 µm"), (2e-3, "2 mm")],
 )
 def test_lengths_are_said_in_a_fitting_unit(metres: float, text: str) -> None:
     assert length_text(metres) == text
@@ -144,3 +145,17 @@ def test_verdicts_are_told_apart_with_every_colour_vision(deficiency: str | None
         seen[code] = lab(linear if deficiency is None else np.array(DEFICIENCIES[deficiency]) @ linear)
     apart = [np.linalg.norm(seen[a] - seen[b]) for a in seen for b in seen if a < b]
     assert min(apart) > 10
+
+
+@pytest.mark.parametrize("anchor", ["la", "lm", "mm", "rm"])
+def test_a_micrometre_is_written_with_its_sign(anchor: str) -> None:
+    """Pillow's face has no µ and would draw a crossed box."""
+    drawn = {}
+    for text in ("5 um", "5 µm"):
+        picture = Image.new("RGB", (120, 60))
+        write(ImageDraw.Draw(picture), (60, 25), text, font(16), fill=(255, 255, 255), anchor=anchor)
+        drawn[text] = np.asarray(picture)[..., 0] > 128
+    tail = drawn["5 µm"] & ~drawn["5 um"]
+    assert not (drawn["5 um"] & ~drawn["5 µm"]).any()
+    assert 4 <= tail.sum() <= 24
+    assert np.flatnonzero(tail.any(axis=1)).min() >= np.flatnonzero(drawn["5 um"].any(axis=1)).max() - 2

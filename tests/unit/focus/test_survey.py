@@ -14,7 +14,7 @@ from semdaemon.focus.artefacts import Artefact
 from semdaemon.focus.astigmatism import Astigmatism
 from semdaemon.focus.axes import Region
 from semdaemon.focus.plane import Plane
-from semdaemon.focus.sentences import sentences, towards
+from semdaemon.focus.sentences import sentences, stored_sentences, towards
 from semdaemon.focus.survey import Survey
 from semdaemon.frame import Area
 
@@ -48,6 +48,20 @@ def test_it_is_plain_json_whatever_is_unknown() -> None:
     for survey in (FULL, Survey(), Survey(astigmatism=Astigmatism("cannot_tell"))):
         json.dumps(survey.as_json(), allow_nan=False)
     assert math.isnan(Astigmatism("round").sigma_long_px)
+
+
+@pytest.mark.parametrize("aperture_rad", [None, 5e-3])
+def test_the_journal_says_the_same_as_the_frame_did(aperture_rad: float | None) -> None:
+    level = Plane(0.2, 0.2, 0.0, 0.0, 0.1, 1.0, 0.7, False, False, 95)
+    for survey in (FULL, Survey(plane=level, astigmatism=Astigmatism("round")), Survey()):
+        stored = json.loads(json.dumps(survey.as_json(aperture_rad)))
+        assert stored_sentences(stored) == sentences(survey, aperture_rad)
+
+
+def test_facts_of_another_version_are_left_out_one_by_one() -> None:
+    stored = {**FULL.as_json(), "plane": {"tilted": True}, "astigmatism": "round"}
+    assert [sentence.text for sentence in stored_sentences(stored)] == [FULL.artefacts[0].message]
+    assert stored_sentences({}) == []
 
 
 def test_people_are_told_what_asks_for_attention_and_what_does_not() -> None:

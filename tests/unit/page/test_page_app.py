@@ -16,7 +16,9 @@ import pytest
 from PIL import Image
 
 from semdaemon.errors import SemdaemonError
+from semdaemon.focus.artefacts import Artefact
 from semdaemon.focus.picture import preview
+from semdaemon.focus.survey import Survey
 from semdaemon.formats import read_frames
 from semdaemon.formats.output import read_output
 from semdaemon.frame import intensity_range
@@ -162,6 +164,16 @@ def test_advice_about_a_frame_is_told_in_one_sentence(world, client):
     assert client.get(f"/api/frames/{silent}").json()["advice"] is None
     said = client.get(f"/api/frames/{told}").json()["advice"]
     assert said == "out of focus, blur 3.0 px: working distance +2.00 ± 0.50 µm"
+
+
+def test_what_was_found_in_a_frame_is_told_in_sentences(world, client):
+    plain, spoilt = world.add("plain.tif"), world.add("spoilt.tif")
+    world.score(plain)
+    world.score(spoilt, **Survey(artefacts=(Artefact("lettering", 1),)).as_json())
+    assert client.get(f"/api/frames/{plain}").json()["findings"] == []
+    (found,) = client.get(f"/api/frames/{spoilt}").json()["findings"]
+    assert found["warns"]
+    assert found["text"].endswith("burnt into the picture; 1 tile undecided")
 
 
 def test_pictures_of_a_refocused_frame(world, client):

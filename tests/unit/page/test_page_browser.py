@@ -140,6 +140,43 @@ def test_new_frames_appear_by_themselves_and_older_ones_can_be_looked_at(world, 
     assert browser.errors == []
 
 
+def test_a_narrow_page_stays_where_it_is_when_a_frame_is_chosen(world, page, browser):
+    for number in range(12):
+        world.score(world.add(f"{number}.tif"), artefacts=[{"code": "x", "message": "streaks", "tiles": 1}])
+    browser.resize(420, 700)
+    try:
+        browser.open(f"{page.url}?still&frame=1")
+        browser.until(LOADED)
+        browser.until("document.querySelector('#strip').scrollLeft > 0")
+        assert browser.evaluate("scrollY") == 0
+        seen = "document.querySelector('#strip [aria-current=true]').getBoundingClientRect()"
+        assert browser.evaluate(f"{seen}.left >= 0 && {seen}.right <= innerWidth")
+        assert _text(browser, "#focus .findings .warns") == "streaks"
+    finally:
+        browser.resize(1440, 900)
+
+
+@pytest.mark.parametrize("width", [400, 620, 950, 1100, 1440])
+def test_nothing_is_cut_off_at_the_right_edge_however_wide_the_window(world, page, browser, width):
+    world.told["sources"] = [
+        {"name": name, "ok": True} for name in ("ndtiff", "folder", "pushed", "micromanager")
+    ]
+    world.score(world.add("a.tif"))
+    browser.resize(width, 800)
+    try:
+        browser.open(f"{page.url}?still")
+        browser.until(LOADED)
+        beyond = "[...document.querySelectorAll('#top *, #toolbar *, #run-head *, #side *')].filter("
+        beyond += "one => one.getBoundingClientRect().right > innerWidth + 1).map(one => one.innerText)"
+        assert browser.evaluate(beyond) == []
+        clipped = (
+            "[...document.querySelectorAll('.group')].filter(one => one.scrollWidth > one.clientWidth).length"
+        )
+        assert browser.evaluate(clipped) == 0
+    finally:
+        browser.resize(1440, 900)
+
+
 def test_faults_are_told_with_their_remedy(world, page, browser):
     key = world.add("broken.tif")
     world.fail(key, "it ends after 12 of 400 kB")

@@ -62,6 +62,10 @@ def install(
         load_settings(settings)
     new = installing.write_unit(path, unit_text(wanted), force=force)
     click.echo(f"{path} {'written' if new else 'is there already'}.")
+    if not user and not installing.user_exists(run_as):
+        shell = "/usr/sbin/nologin"
+        click.echo(f"There is no user {run_as} here yet, and without one it does not start:", err=True)
+        click.echo(f"  useradd --system --home-dir /var/lib/semdaemon --shell {shell} {run_as}", err=True)
     _enable(path, instance, user=user, elsewhere=unit_dir is not None)
 
 

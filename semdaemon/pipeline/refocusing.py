@@ -125,7 +125,8 @@ class Refocusing:
         self._outbound.refocused(frame, answer, provenance, saved.path, redelivered=sent_before)
         self._journal.finish(row.key, "published", "refocused")
         self._jobs.forget(row.key)
-        facts = {"output": str(saved.path), "seconds": answer.seconds, **stepped_down}
+        told = {"verdicts": focus.counts(), "median_sigma_px": focus.median_sigma_px()}
+        facts = {**told, "output": str(saved.path), "seconds": answer.seconds, **stepped_down}
         self.journey.ended(row, "published", "refocused", frame=frame, **facts)
 
     def _rejected(self, row: Row, frame: Frame, answer: WorkerAnswer) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,6 +20,19 @@ def unit_folder(*, user: bool) -> Path:
     if not user:
         return Path("/etc/systemd/system")
     return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "systemd" / "user"
+
+
+def user_exists(name: str) -> bool:
+    """Whether this machine knows the account that the service is to run as."""
+    if sys.platform == "win32":
+        return True
+    import pwd
+
+    try:
+        pwd.getpwnam(name)
+    except KeyError:
+        return False
+    return True
 
 
 def signed(text: str) -> str:

@@ -63,6 +63,8 @@ def test_every_line_of_the_log_is_json_and_every_frame_has_one(running: Any) -> 
     assert sorted(Path(line["file"]).name for line in frames) == sorted(["0.tif", "1.tif", FORGED])
     for line in frames:
         assert {"number", "state", "reason", "after_s", "timestamp", "level"} <= line.keys()
+        if line["state"] == "published":
+            assert sum(line["verdicts"].values()) > 0
 
 
 def test_every_metric_is_explained_and_nothing_else_is(running: Any) -> None:

@@ -117,6 +117,13 @@ def test_another_version_of_ours_is_replaced_and_a_changed_one_is_not(tmp_path: 
 
 
 @needs_linux
+def test_a_user_that_is_missing_is_told_with_the_command_that_makes_it(tmp_path: Path) -> None:
+    told = invoke(tmp_path / "a", "install", "--run-as", "nobody-by-this-name")
+    assert "useradd" in told
+    assert "nobody-by-this-name" in told
+    assert "useradd" not in invoke(tmp_path / "b", "install", "--run-as", "root")
+
+
 def test_an_instances_unit_stays_while_another_instance_uses_it(tmp_path: Path) -> None:
     invoke(tmp_path, "install", "--instance", "left")
     wants = tmp_path / "multi-user.target.wants"

@@ -91,6 +91,13 @@ def test_a_few_tiles_that_pass_the_threshold_by_chance_are_not_interlaced() -> N
     assert interlaced(power(0.115, 0.2, 400))
 
 
+def test_chance_in_a_small_noisy_frame_is_no_interlacing() -> None:
+    blurred = blur(0.15 + 0.6 * scene("particles", (256, 256), seed=3), probe_kernel(3.0))
+    for seed in range(80):
+        noisy = quantise(expose(blurred, 20, np.random.default_rng(seed)), 8)
+        assert "interlaced" not in codes(np.uint8(noisy * 255)), seed
+
+
 def test_a_scale_bar_spoils_its_tile_alone(frame: Pixels) -> None:
     fitness = look(spoil.with_scale_bar(frame, (140, 260)))
     assert fitness.unfit.nonzero()[0].tolist() == [7]  # second row, third column

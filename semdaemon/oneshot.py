@@ -65,9 +65,9 @@ def refocus_file(
     WorkerError
         The worker cannot start, or does not refocus the test picture: the next file would fare no better.
     """
-    settings = with_repair_limit(settings)
+    judged_by = with_repair_limit(settings).focus
     for frame in read_frames(path, limits=settings.limits, sidecar=settings.folder.sidecar):
-        focus = focus_map(frame, settings.focus, scorer)
+        focus = focus_map(frame, judged_by, scorer)
         everywhere = settings.refocus.everywhere
         if not everywhere and not (focus.verdict == BLURRED).any():
             yield Outcome(frame, focus, _why_not(focus), None, (), 0.0)
@@ -85,7 +85,7 @@ def refocus_file(
                 refocused=answer.pixels,
                 mask=answer.mask,
                 focus=focus,
-                provenance=provenance_of(frame, focus, answer, settings),
+                provenance=provenance_of(frame, focus, answer, settings, judged_by),
                 compression=settings.output.compression,
                 keep_original_page=settings.output.keep_original_page,
                 source_path=path,

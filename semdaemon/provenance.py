@@ -9,12 +9,22 @@ from typing import Any
 from semdaemon import __version__
 from semdaemon.focus import FocusMap
 from semdaemon.frame import Frame
-from semdaemon.settings import Settings
+from semdaemon.settings import Focus, Settings
 from semdaemon.worker import WorkerAnswer
 
 
-def provenance_of(frame: Frame, focus: FocusMap, answer: WorkerAnswer, settings: Settings) -> dict[str, Any]:
-    """Plain JSON values: original, weights, settings, focus map, regions with their audit."""
+def provenance_of(
+    frame: Frame, focus: FocusMap, answer: WorkerAnswer, settings: Settings, judged_by: Focus
+) -> dict[str, Any]:
+    """Plain JSON values: original, weights, settings, focus map, regions with their audit.
+
+    Parameters
+    ----------
+    settings
+        As they were set: the fingerprint is theirs, as in the journal.
+    judged_by
+        Their section ``focus`` as it was in force, ``auto`` as the number that it stood for.
+    """
     return {
         "software": {"name": "semdaemon", "version": __version__, "python": platform.python_version()},
         "refocused_at": datetime.now(UTC).isoformat(),
@@ -38,7 +48,7 @@ def provenance_of(frame: Frame, focus: FocusMap, answer: WorkerAnswer, settings:
         "focus": focus.as_json(),
         "settings": {
             "fingerprint": settings.fingerprint,
-            "focus": settings.focus.model_dump(mode="json"),
+            "focus": judged_by.model_dump(mode="json"),
             "refocus": settings.refocus.model_dump(mode="json"),
         },
     }

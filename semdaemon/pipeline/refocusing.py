@@ -104,7 +104,8 @@ class Refocusing:
         if not answer.mask.any():
             self._rejected(row, frame, answer)
             return
-        provenance = provenance_of(frame, focus, answer, self.journey.settings)
+        in_force = self.journey.live.now
+        provenance = provenance_of(frame, focus, answer, in_force.settings, in_force.focus)
         try:
             saved = self._save(row, frame, focus, answer, provenance)
         except OSError as error:

@@ -17,7 +17,7 @@ from semdaemon.refocus import probe
 from semdaemon.refocus.probe import ProbeResult
 from semdaemon.settings import Settings
 from semdaemon.worker.answer import WorkerAnswer
-from semdaemon.worker.blame import DEATHS, SUSPICIOUS, blame
+from semdaemon.worker.blame import DEATHS, LOSSES, SUSPICIOUS, blame
 from semdaemon.worker.child import Child, StartRefused
 from semdaemon.worker.exchange import Exchange, Patience, Reply, Tight
 from semdaemon.worker.health import Health
@@ -200,7 +200,10 @@ class Worker:
             failed: no fault of this frame.
         """
         with self._talking:
-            self.start()
+            try:
+                self.start()
+            except WorkerError as error:
+                raise _before_the_frame(error) from error
             self._health.begin(frame.id)
             patience = Patience(self._settings.timeout_s, self._silence_s)
             try:
@@ -327,6 +330,13 @@ def _wrong(result: ProbeResult) -> WorkerError:
         f"The worker does not refocus the test picture as it should: {result.why}.",
         remedy="'semdaemon doctor' checks device and weights; worker.device = \"cpu\" avoids the first.",
     )
+
+
+def _before_the_frame(error: WorkerError) -> WorkerError:
+    """A process that was lost since it was last seen, and does not start: no loss over the frame in hand."""
+    if error.code not in LOSSES:
+        return error
+    return WorkerError("worker_gone", f"It took no frame: {error.message}", remedy=error.remedy)
 
 
 def _told(settings: Settings) -> str:

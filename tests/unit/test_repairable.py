@@ -9,12 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from semdaemon.focus import BEYOND_REPAIR, BLURRED, Estimate
+from semdaemon.focus import BEYOND_REPAIR, BLURRED, Estimate, FocusMap
 from semdaemon.focus.map import REPAIRED_UP_TO_PX, judge
+from semdaemon.frame import Area, Frame
+from semdaemon.provenance import provenance_of
 from semdaemon.refocus.weights import load_card
 from semdaemon.repairable import with_repair_limit
 from semdaemon.settings import Focus, Settings
 from semdaemon.training.reach import Reach, repairs_up_to_px
+from semdaemon.worker import WorkerAnswer
 
 
 def limit(settings: Settings) -> float | str:
@@ -59,3 +62,17 @@ def test_weights_reach_as_far_as_every_blur_before_gains_and_hardly_any_picture_
     assert repairs_up_to_px(rows) == 8.0
     assert repairs_up_to_px(rows[:1] + rows[2:]) == 4.0
     assert repairs_up_to_px([Reach(8, 4.0, 1, 0.1, 0.0)]) == 0.0
+
+
+def test_provenance_tells_the_number_that_auto_stood_for_and_the_fingerprint_of_what_was_set() -> None:
+    """The daemon and 'semdaemon refocus' by the same settings: the same fingerprint, as in the journal."""
+    settings = Settings()
+    pixels = np.zeros((64, 64), np.uint8)
+    frame = Frame("0" * 16, "test", "test:", pixels, "0" * 64, Area.whole(pixels.shape))
+    one = np.ones((1, 1), np.float32)
+    map_ = FocusMap(64, frame.image_area, one, one, one, np.ones((1, 1), np.uint8), "test")
+    answer = WorkerAnswer(pixels, pixels > 0, [], (0.0, 1.0), {"name": "light"}, "cpu", 0.1)
+    judged_by = with_repair_limit(settings).focus
+    told = provenance_of(frame, map_, answer, settings, judged_by)["settings"]
+    assert told["fingerprint"] == settings.fingerprint
+    assert told["focus"]["beyond_repair_sigma_px"] == judged_by.beyond_repair_sigma_px != "auto"

@@ -19,6 +19,8 @@ _AVERAGED = -0.55
 _ROUNDING = 1.5
 _FOLDED = 0.11
 """Logarithm of the ratio; the highest of 91 sharp frames had 0.08."""
+_SURE_SDS = 3.0
+"""Of the median over the tiles: 2 of 63 frames of beads, 16 tiles each, passed `_FOLDED` by chance."""
 STREAKS = 6.5
 """Power of row means over power beside; 99 of 100 tiles of sharp frames stay below 2.8."""
 
@@ -76,7 +78,10 @@ def interlaced(power: Powers) -> bool:
     if not len(power):
         return False
     folded = np.log(np.maximum(power[:, FIELDS], 1e-30) / np.maximum(power[:, FIELDS_BESIDE], 1e-30))
-    return float(np.median(folded)) > _FOLDED
+    middle = float(np.median(folded))
+    # 1.4826 and 1.2533: from the median deviation to the standard deviation, and to that of the median.
+    chance = 1.2533 * 1.4826 * float(np.median(np.abs(folded - middle))) / float(np.sqrt(folded.size))
+    return middle > _FOLDED and middle > _SURE_SDS * chance
 
 
 def streaked(power: Powers) -> npt.NDArray[np.bool_]:

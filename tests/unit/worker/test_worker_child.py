@@ -10,6 +10,7 @@ from multiprocessing.connection import Connection
 import pytest
 
 from semdaemon.errors import WorkerError
+from semdaemon.refocus import probe
 from semdaemon.settings import Settings
 from semdaemon.worker import Worker
 from semdaemon.worker.child import Child
@@ -18,6 +19,23 @@ from semdaemon.worker.child import Child
 def say_nothing(pipe: Connection, settings_json: str) -> None:
     """Lives until it is killed."""
     time.sleep(60)
+
+
+def say_nothing_and_die(pipe: Connection, settings_json: str) -> None:
+    os._exit(3)
+
+
+def test_a_start_that_fails_when_a_frame_is_there_already_is_no_loss_over_that_frame() -> None:
+    """The process was up when it was last asked, and died in between."""
+    frame, focus = probe.picture()
+    worker = Worker(Settings(worker={"device": "cpu"}), target=say_nothing_and_die)  # type: ignore[arg-type]
+    try:
+        with pytest.raises(WorkerError) as told:
+            worker.refocus(frame, focus.to_bytes())
+    finally:
+        worker.stop()
+    assert told.value.code == "worker_gone"
+    assert worker.describe()["last_code"] == "worker_died"
 
 
 def test_a_pipe_that_breaks_while_the_process_starts_is_a_worker_that_died() -> None:

@@ -153,6 +153,6 @@ def _until_interrupted(
 def _line(one: WrittenFrame) -> str:
     radius = one.frame.radius_map_px
     return (
-        f"{one.path.name}  {one.frame.kind}, {one.frame.condition}, "
+        f"{one.path.name}  {one.frame.kind}, {one.frame.condition.replace('_', ' ')}, "
         f"disc radius {radius.min():.1f} to {radius.max():.1f} px"
     )

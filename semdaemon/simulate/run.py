@@ -21,13 +21,13 @@ _CYCLE = (
     "step",
     "sharp",
     "corner",
-    "lost",
+    "beyond_repair",
 )
 """Twelve frames: four sharp, six in part out of focus, one wholly, one beyond repair."""
 
 _SHARP_RADIUS_PX = 0.4
 _REPAIRABLE_PX = (4.0, 7.0)
-_LOST_PX = (32.0, 40.0)
+_BEYOND_REPAIR_PX = (32.0, 40.0)
 
 
 def mixed(index: int, rng: np.random.Generator, metres_per_px: float) -> tuple[str, Defocus]:
@@ -41,7 +41,7 @@ def mixed(index: int, rng: np.random.Generator, metres_per_px: float) -> tuple[s
     Returns
     -------
     condition, defocus
-        ``sharp``, ``step``, ``tilt``, ``corner``, ``blurred`` or ``lost``.
+        ``sharp``, ``step``, ``tilt``, ``corner``, ``blurred`` or ``beyond_repair``.
     """
     condition = _CYCLE[index % len(_CYCLE)]
     return condition, _CONDITIONS[condition](rng, metres_per_px)
@@ -54,7 +54,9 @@ def drifting(
     jitter_m = 0.05 * abs(drift_m) * float(rng.standard_normal())
     level_m = drift_m * index + jitter_m
     radius_px = abs(level_m) / metres_per_px
-    condition = "sharp" if radius_px < 1.5 else "blurred" if radius_px < _LOST_PX[0] else "lost"
+    condition = (
+        "sharp" if radius_px < 1.5 else "blurred" if radius_px < _BEYOND_REPAIR_PX[0] else "beyond_repair"
+    )
     return condition, Defocus(level_m=level_m, rise_m=metres_per_px, direction_rad=math.pi / 2)
 
 
@@ -89,8 +91,8 @@ def _blurred(rng: np.random.Generator, metres_per_px: float) -> Defocus:
     return Defocus(level_m=float(rng.uniform(*_REPAIRABLE_PX)) * metres_per_px)
 
 
-def _lost(rng: np.random.Generator, metres_per_px: float) -> Defocus:
-    return Defocus(level_m=float(rng.uniform(*_LOST_PX)) * metres_per_px)
+def _beyond_repair(rng: np.random.Generator, metres_per_px: float) -> Defocus:
+    return Defocus(level_m=float(rng.uniform(*_BEYOND_REPAIR_PX)) * metres_per_px)
 
 
 _CONDITIONS: dict[str, Callable[[np.random.Generator, float], Defocus]] = {
@@ -99,5 +101,5 @@ _CONDITIONS: dict[str, Callable[[np.random.Generator, float], Defocus]] = {
     "tilt": _tilt,
     "corner": _corner,
     "blurred": _blurred,
-    "lost": _lost,
+    "beyond_repair": _beyond_repair,
 }

@@ -29,7 +29,7 @@ class SimulatedFrame:
     radius_map_px
         (h, w) float32: radius of the disc of confusion.
     condition
-        ``sharp``, ``step``, ``tilt``, ``corner``, ``blurred`` or ``lost``.
+        ``sharp``, ``step``, ``tilt``, ``corner``, ``blurred`` or ``beyond_repair``.
     """
 
     index: int

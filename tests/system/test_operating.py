@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import tifffile
 import yaml
+from scipy.ndimage import gaussian_filter
 
 from semdaemon.simulate import scene
 
@@ -33,10 +34,11 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         "micromanager": {"enabled": True, "port": 1},
     }
     made = RunningDaemon(folder, tmp_path_factory.mktemp("home"), sections).start()
-    unit = scene("particles", (128, 128), 1, 10e-9)
-    for number in range(2):
+    unit = scene("particles", (256, 256), 1, 10e-9)
+    for number, blur_px in enumerate((0.0, 3.0)):  # the second one is refocused
         noise = np.random.default_rng(number).normal(0, 4, unit.shape)
-        tifffile.imwrite(folder / f"{number}.tif", np.clip(unit * 200 + 20 + noise, 0, 255).astype(np.uint8))
+        shown = gaussian_filter(unit, blur_px) * 200 + 20 + noise
+        tifffile.imwrite(folder / f"{number}.tif", np.clip(shown, 0, 255).astype(np.uint8))
     (folder / FORGED).write_bytes(b"not an image")
     made.wait_final(3)
     yield made
@@ -65,6 +67,7 @@ def test_every_line_of_the_log_is_json_and_every_frame_has_one(running: Any) -> 
         assert {"number", "state", "reason", "after_s", "timestamp", "level"} <= line.keys()
         if line["state"] == "published":
             assert sum(line["verdicts"].values()) > 0
+    assert sum("output" in line for line in frames) == 1
 
 
 def test_every_metric_is_explained_and_nothing_else_is(running: Any) -> None:

@@ -31,12 +31,12 @@ def test_the_same_seed_gives_the_same_pixels_in_any_order() -> None:
 def test_twelve_frames_are_a_third_sharp_a_half_in_part_and_the_rest_wholly_out_of_focus() -> None:
     frames = [Microscope(QUICK).frame(index) for index in range(12)]
     counts = Counter(frame.condition for frame in frames)
-    assert counts == {"sharp": 4, "step": 2, "tilt": 2, "corner": 2, "blurred": 1, "lost": 1}
+    assert counts == {"sharp": 4, "step": 2, "tilt": 2, "corner": 2, "blurred": 1, "beyond_repair": 1}
     for frame in frames:
         radius = frame.radius_map_px
         if frame.condition == "sharp":
             assert radius.max() < 0.5
-        elif frame.condition == "lost":
+        elif frame.condition == "beyond_repair":
             assert radius.min() > 28
         elif frame.condition == "blurred":
             assert 3 < radius.min() <= radius.max() < 7.1

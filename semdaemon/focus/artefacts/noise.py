@@ -22,8 +22,6 @@ _FOLDED = 0.11
 _FOLDED_BY_CHANCE = 0.3
 """What noise may add in a single tile; it falls with the root of their number. Without it, 1 to 10 % of sharp
 and of blurred training frames cut to 256 pixels were named, with it none of 186."""
-_SURE_SDS = 3.0
-"""Of the median over the tiles: 2 of 63 frames of beads, 16 tiles each, passed `_FOLDED` by chance."""
 STREAKS = 6.5
 """Power of row means over power beside; 99 of 100 tiles of sharp frames stay below 2.8."""
 
@@ -81,10 +79,7 @@ def interlaced(power: Powers) -> bool:
     if not len(power):
         return False
     folded = np.log(np.maximum(power[:, FIELDS], 1e-30) / np.maximum(power[:, FIELDS_BESIDE], 1e-30))
-    middle = float(np.median(folded))
-    # 1.4826 and 1.2533: from the median deviation to the standard deviation, and to that of the median.
-    chance = 1.2533 * 1.4826 * float(np.median(np.abs(folded - middle))) / float(np.sqrt(folded.size))
-    return middle > _FOLDED and middle > _SURE_SDS * chance
+    return float(np.median(folded)) > _FOLDED + _FOLDED_BY_CHANCE / float(np.sqrt(folded.size))
 
 
 def streaked(power: Powers) -> npt.NDArray[np.bool_]:

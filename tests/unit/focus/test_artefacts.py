@@ -88,7 +88,7 @@ def test_a_few_tiles_that_pass_the_threshold_by_chance_are_not_interlaced() -> N
 
     assert not interlaced(power(0.115, 0.2, 16))
     assert interlaced(power(0.45, 0.4, 20))
-    assert interlaced(power(0.115, 0.2, 400))
+    assert interlaced(power(0.14, 0.2, 400))
 
 
 def test_chance_in_a_small_noisy_frame_is_no_interlacing() -> None:

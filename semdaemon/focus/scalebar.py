@@ -23,7 +23,7 @@ def scale_bar(picture: Image.Image, pixel_size_m: float, *, bottom_px: int | Non
     draw.rectangle((pad - 1, base - 7, pad + width + 1, base + 1), fill=PAPER)
     draw.rectangle((pad, base - 6, pad + width, base), fill=INK)
     _, height = text_size(draw, "Ag", letters)
-    outlined(draw, (pad + width / 2, base - 12 - height / 2), length_text(length_m), letters)
+    outlined(draw, (pad + width / 2, base - 15 - height / 2), length_text(length_m), letters)
 
 
 def length_text(metres: float) -> str:

@@ -10,7 +10,8 @@ import click
 
 if TYPE_CHECKING:
     from semdaemon.refocus.weights import WeightsCard
-    from semdaemon.training.evaluate import Row, Scene
+    from semdaemon.training.evaluation.measuring import Row
+    from semdaemon.training.evaluation.scenes import Scene
 
 
 @click.command("evaluate")
@@ -66,13 +67,14 @@ def command(
         click.echo(evaluate_focus(data, seed=seed, quick=quick, card=into_card, page=page, as_json=as_json))
         return
     from semdaemon.refocus.weights import resolve
-    from semdaemon.training import evaluate as measure
+    from semdaemon.training.evaluation import measuring as measure
+    from semdaemon.training.evaluation import scenes as sets
 
     card = resolve(weights, "cpu" if device == "auto" else device)
     if data and validation_fraction:
-        scenes = measure.scenes_set_aside(data, validation_fraction, card.seed)
+        scenes = sets.scenes_set_aside(data, validation_fraction, card.seed)
     else:
-        scenes = measure.scenes_of_folder(data) if data else measure.scenes_of_simulator()
+        scenes = sets.scenes_of_folder(data) if data else sets.scenes_of_simulator()
     if data is None:
         click.echo("No --data: simulated scenes, whose figures say little about real frames.", err=True)
     if of_reach:
@@ -125,7 +127,7 @@ def _reach(card: WeightsCard, scenes: Sequence[Scene], seed: int, *, into_card: 
 
     import torch
 
-    from semdaemon.training import reach
+    from semdaemon.training.evaluation import reach
     from semdaemon.training.export import write_card
 
     torch.set_num_threads(1)
@@ -144,7 +146,7 @@ def _into_card(card: WeightsCard, rows: Sequence[Row], conditions: dict[str, Any
     import json
     from dataclasses import asdict
 
-    from semdaemon.training.evaluate import s_per_megapixel
+    from semdaemon.training.evaluation.measuring import s_per_megapixel
     from semdaemon.training.export import probe_answer, write_card
 
     raw = json.loads(card.path.with_suffix(".json").read_text(encoding="utf-8"))
@@ -167,8 +169,10 @@ def _save(
     from PIL import Image
 
     from semdaemon.refocus.weights import load_card
-    from semdaemon.training import classical, model_card
-    from semdaemon.training import evaluate as measure
+    from semdaemon.training import model_card
+    from semdaemon.training.evaluation import classical
+    from semdaemon.training.evaluation import measuring as measure
+    from semdaemon.training.evaluation.scenes import degrade_scene
 
     out.mkdir(parents=True, exist_ok=True)
     (out / "evaluation.md").write_text(measure.as_markdown(rows), encoding="utf-8")
@@ -176,6 +180,6 @@ def _save(
     (out / f"model-card-{card.name}.md").write_text(model_card.page(load_card(card.path)), encoding="utf-8")
     network = measure.network_method(card)
     for number, scene in enumerate(scenes):
-        case = measure.degrade_scene(scene, 4, 100, crop_px=crop_px, seed=seed + number)
+        case = degrade_scene(scene, 4, 100, crop_px=crop_px, seed=seed + number)
         picture = measure.strip(case, [classical.oracle_wiener(case), network(case)])
         Image.fromarray(picture).save(out / f"{Path(scene.name).stem}_R4_N100.png")

@@ -15,7 +15,7 @@ import click
     help="Folder of sharp frames; without it, simulated scenes (a rehearsal).",
 )
 @click.option("--network", type=click.Choice(["light", "mrn", "srn"]), default="light", show_default=True)
-@click.option("--recipe", type=click.Choice(["ours", "published"]), default="ours", show_default=True)
+@click.option("--recipe", type=click.Choice(["ours", "long", "published"]), default="ours", show_default=True)
 @click.option(
     "--from",
     "start_from",

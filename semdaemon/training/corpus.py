@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -48,24 +48,34 @@ class CorpusFrame:
 
 @dataclass(frozen=True)
 class Corpus:
-    """Frames to learn from and frames to measure on, of different specimen groups."""
+    """Frames to learn from and frames to measure on, of different specimen groups.
+
+    ``soft`` are the training frames that are soft at pixel scale, as they are; ``train`` has them binned.
+    """
 
     train: tuple[CorpusFrame, ...]
     validation: tuple[CorpusFrame, ...]
+    soft: tuple[CorpusFrame, ...] = ()
 
-    def crop(self, rng: np.random.Generator, size_px: int) -> Image:
+    def crop(self, rng: np.random.Generator, size_px: int, *, soft: bool = False) -> Image:
         """A random square of the training frames, flipped and turned at random.
 
         Of two places the one with more contrast is taken: much of a frame is bare substrate.
+
+        Parameters
+        ----------
+        soft
+            Take a frame that is soft at pixel scale, where there is one.
 
         Returns
         -------
         (size_px, size_px) float32 in [0, 1], contiguous; mirrored out where a frame is smaller.
         """
-        weights = np.array([frame.weight for frame in self.train])
-        frame = self.train[rng.choice(len(weights), p=weights / weights.sum())]
-        pixels = frame.pixels
-        if rng.random() < _BIN_AGAIN and min(pixels.shape) >= 2 * size_px:
+        soft = soft and bool(self.soft)
+        pool = self.soft if soft else self.train
+        weights = np.array([frame.weight for frame in pool])
+        pixels = pool[rng.choice(len(weights), p=weights / weights.sum())].pixels
+        if not soft and rng.random() < _BIN_AGAIN and min(pixels.shape) >= 2 * size_px:
             pixels = bin2(random_square(pixels, rng, 2 * size_px))
         square = max((random_square(pixels, rng, size_px) for _ in range(2)), key=np.std)
         square = np.rot90(square, int(rng.integers(4)))
@@ -84,7 +94,11 @@ def load_corpus(folder: str | Path, *, validation_fraction: float = 0.15, seed: 
     SemdaemonError
         ``no_training_frames`` where the folder holds no image, ``unreadable_frame`` where one is broken.
     """
-    return _split(load_frames(folder), validation_fraction, seed)
+    corpus = _split(load_frames(folder), validation_fraction, seed)
+    names = {frame.name for frame in corpus.train}
+    as_they_are = load_frames(folder, bin_soft=False)
+    soft = tuple(f for f in as_they_are if f.name in names and f.cutoff < SOFT_CUTOFF)
+    return replace(corpus, soft=soft)
 
 
 def corpus_of_scenes(count: int = 24, size_px: int = 512, *, seed: int = 0) -> Corpus:

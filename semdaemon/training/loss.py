@@ -13,10 +13,12 @@ _FLOOR = 4e-3
 
 
 def loss(outputs: tuple[Tensor, ...], sharp: Tensor, recipe: Recipe) -> Tensor:
-    """Sum over scales of L1, or of its logarithm a crop (``log_l1``), with a share of spectral L1.
+    """Weighted sum over scales of L1, or of the logarithm of a crop's error, with a share of spectral L1.
 
     A crop at 10 electrons per pixel has ten times the error of one at 1000, and would have ten times the
     say; under the logarithm every crop's *relative* gain counts the same, as it does in decibels.
+    ``log_l1`` takes the logarithm of L1; ``log_rms`` that of the root mean square, which is PSNR itself
+    up to a factor.
 
     Parameters
     ----------
@@ -29,12 +31,20 @@ def loss(outputs: tuple[Tensor, ...], sharp: Tensor, recipe: Recipe) -> Tensor:
     total = sharp.new_zeros(())
     for output, target in zip(outputs, targets, strict=True):
         error = output.float() - target
-        per_crop = error.abs().mean(dim=(1, 2, 3))
+        per_crop = _size(error, recipe)
         if recipe.frequency_weight:
             spectrum = torch.fft.rfft2(error, norm="ortho")
             spectral = torch.view_as_real(spectrum).abs().mean(dim=(1, 2, 3, 4))
             per_crop = per_crop + recipe.frequency_weight * spectral
-        if recipe.loss == "log_l1":
+        if recipe.loss.startswith("log_"):
             per_crop = torch.log(per_crop + _FLOOR)
-        total = total + per_crop.mean()
+        weight = 1.0 if target is targets[-1] else recipe.coarse_weight
+        total = total + weight * per_crop.mean()
     return total
+
+
+def _size(error: Tensor, recipe: Recipe) -> Tensor:
+    """How large the error of each crop is, (n, 1, h, w) to (n,)."""
+    if recipe.loss == "log_rms":
+        return torch.sqrt(error.square().mean(dim=(1, 2, 3)) + 1e-8)
+    return error.abs().mean(dim=(1, 2, 3))

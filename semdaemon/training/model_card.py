@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from semdaemon.refocus.weights import WeightsCard
-from semdaemon.training.evaluate import Row, as_markdown
+from semdaemon.training.evaluation.measuring import Row, as_markdown
 
 _DEGRADATIONS = {
     "radius_px": "disc radius of defocus, pixels",
@@ -21,6 +21,7 @@ _DEGRADATIONS = {
     "correlated_share": "share with noise correlated along the fast axis",
     "amplifier_share": "share with amplifier noise",
     "contrast_share": "share with changed gain, offset and gamma",
+    "soft_share": "share from frames soft at their own pixel scale, as they are",
 }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,9 @@ class Recipe:
     """Sizes, degradations and optimiser settings of one training; ranges are (low, high).
 
     Probabilities are named ``*_share``; 0 switches a thing off.
+    ``soft_share`` of the crops come from frames that are soft at their own pixel scale, as they are: a frame
+    in focus need not be sharp to the pixel, and what the instrument did not resolve must not be invented.
+    ``coarse_weight`` is the weight of the two coarser scales in the loss; the finest has 1.
     """
 
     name: str
@@ -48,6 +51,8 @@ class Recipe:
     correlated_share: float = 0.0
     amplifier_share: float = 0.0
     contrast_share: float = 0.0
+    soft_share: float = 0.0
+    coarse_weight: float = 1.0
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -100,13 +105,28 @@ OURS = Recipe(
 )
 """Optics, dose and detector of a real microscope; the loss is even over doses (see `loss`)."""
 
-RECIPES = {recipe.name: recipe for recipe in (OURS, PUBLISHED)}
+LONG = replace(
+    OURS,
+    name="long",
+    learning_rate=1e-3,
+    loss="log_rms",
+    frequency_weight=0.0,
+    coarse_weight=0.3,
+    sharp_share=0.16,
+    gaussian_share=0.06,
+    soft_share=0.12,
+    electrons_per_px=(5.0, 2000.0),
+)
+"""To go on from a network that ``ours`` has trained: for decibels at the finest scale, and soft frames."""
+
+RECIPES = {recipe.name: recipe for recipe in (OURS, LONG, PUBLISHED)}
 
 
 def sample(corpus: Corpus, recipe: Recipe, rng: np.random.Generator) -> tuple[Image, Image]:
     """One degraded crop and the sharp crop it came from, each (crop_px, crop_px) float32 in [0, 1]."""
     margin = math.ceil(recipe.radius_px[1] * 1.3) + 2
-    wide = corpus.crop(rng, recipe.crop_px + 2 * margin)
+    soft = rng.random() < recipe.soft_share
+    wide = corpus.crop(rng, recipe.crop_px + 2 * margin, soft=soft)
     if rng.random() < recipe.contrast_share:
         wide = _change_contrast(wide, rng)
     inner = slice(margin, margin + recipe.crop_px)

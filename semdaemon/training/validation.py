@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -11,6 +10,7 @@ import numpy.typing as npt
 
 from semdaemon.training import degrade
 from semdaemon.training.corpus import Corpus
+from semdaemon.training.quality import psnr_db
 
 Image = npt.NDArray[np.float32]
 
@@ -24,12 +24,6 @@ class Pair:
     electrons_per_px: float
     seen: Image
     sharp: Image
-
-
-def psnr_db(image: Image, sharp: Image) -> float:
-    """Peak signal to noise ratio in decibels for a range of 1; ``image`` is clipped to [0, 1]."""
-    error = float(np.mean((np.clip(image, 0, 1).astype(np.float64) - sharp) ** 2))
-    return -10 * math.log10(max(error, 1e-12))
 
 
 def validation_pairs(

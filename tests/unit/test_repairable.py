@@ -16,7 +16,7 @@ from semdaemon.provenance import provenance_of
 from semdaemon.refocus.weights import load_card
 from semdaemon.repairable import with_repair_limit
 from semdaemon.settings import Focus, Settings
-from semdaemon.training.reach import Reach, repairs_up_to_px
+from semdaemon.training.evaluation.reach import Reach, repairs_up_to_px
 from semdaemon.worker import WorkerAnswer
 
 

@@ -107,3 +107,15 @@ def test_the_real_corpus_keeps_specimens_apart(sem_data: Path) -> None:
     held_out = {p.name for p in (sem_data / "heldout").glob("*.png")}
     assert len(names) == 91
     assert not names & held_out
+
+
+def test_soft_frames_are_learned_from_binned_and_as_they_are(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for name in ("sharp", "soft"):
+        picture = (rng.random((300, 260)) * 255).astype(np.uint8)
+        Image.fromarray(picture).save(tmp_path / f"{name}.png")
+    (tmp_path / "index.csv").write_text("file,group,cutoff\nsharp.png,a,0.4\nsoft.png,b,0.15\n")
+    corpus = load_corpus(tmp_path, validation_fraction=0)
+    assert {f.name: f.pixels.shape for f in corpus.train} == {"sharp.png": (300, 260), "soft.png": (150, 130)}
+    assert [(f.name, f.pixels.shape) for f in corpus.soft] == [("soft.png", (300, 260))]
+    assert corpus.crop(rng, 64, soft=True).shape == (64, 64)

@@ -134,3 +134,15 @@ def test_the_loop_runs_as_a_module_without_click_or_pydantic(frames: Path, tmp_p
     arguments = ["--data", str(frames), "--out", str(tmp_path / "o"), "--iterations", "1", "--batch", "1"]
     subprocess.run([sys.executable, "-c", code, *arguments, "--threads", "1"], check=True, timeout=100)
     assert (tmp_path / "o" / checkpoint.NAME).exists()
+
+
+def test_the_finest_scale_counts_most_in_the_loss_for_decibels() -> None:
+    recipe = replace(FAST, loss="log_rms", frequency_weight=0.0, coarse_weight=0.3)
+    sharp = torch.full((2, 1, 16, 16), 0.5)
+    coarse, mid, fine = (torch.full((2, 1, n, n), 0.5) for n in (4, 8, 16))
+    wrong_fine = float(loss((coarse, mid, fine + 0.1), sharp, recipe))
+    wrong_mid = float(loss((coarse, mid + 0.1, fine), sharp, recipe))
+    right = float(loss((coarse, mid, fine), sharp, recipe))
+    assert wrong_mid - right == pytest.approx(0.3 * (wrong_fine - right), rel=1e-3)
+    tenfold = float(loss((coarse, mid, fine + 1.0), sharp, replace(recipe, coarse_weight=0)))
+    assert tenfold == pytest.approx(float(np.log(1.004)), abs=1e-3)

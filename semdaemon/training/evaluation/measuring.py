@@ -7,19 +7,17 @@ import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
 from semdaemon.refocus.allocator import keep_big_blocks
 from semdaemon.refocus.weights import WeightsCard
-from semdaemon.training import classical, degrade
-from semdaemon.training.classical import Degraded, Method
-from semdaemon.training.corpus import load_corpus, load_frames
-from semdaemon.training.validation import psnr_db
+from semdaemon.training.evaluation import classical
+from semdaemon.training.evaluation.classical import Degraded, Method
+from semdaemon.training.evaluation.scenes import Scene, degrade_scene
+from semdaemon.training.quality import psnr_db, ssim
 
 Image = npt.NDArray[np.float32]
 
@@ -27,14 +25,6 @@ RADII_PX = (0.0, 2.0, 4.0, 6.0)
 DOSES = (10.0, 50.0, 400.0)
 QUICK_RADII_PX, QUICK_DOSES = (0.0, 4.0), (50.0, 400.0)
 INPUT = "input"
-
-
-@dataclass(frozen=True)
-class Scene:
-    """A sharp frame to degrade: (h, w) float32 in [0, 1]."""
-
-    name: str
-    sharp: Image
 
 
 @dataclass(frozen=True)
@@ -52,35 +42,6 @@ class Row:
     worst_gain_db: float
     worst_scene: str
     scenes: int
-
-
-def scenes_of_folder(folder: Path) -> list[Scene]:
-    """The frames of a folder as they are, soft ones too."""
-    return [Scene(frame.name, frame.pixels) for frame in load_frames(folder, bin_soft=False)]
-
-
-def scenes_set_aside(folder: Path, validation_fraction: float, seed: int) -> list[Scene]:
-    """What a training on a folder set aside: for choices, which must not be made on held-out frames."""
-    corpus = load_corpus(folder, validation_fraction=validation_fraction, seed=seed)
-    return [Scene(frame.name, frame.pixels) for frame in corpus.validation]
-
-
-def scenes_of_simulator(count: int = 8, size_px: int = 384) -> list[Scene]:
-    """Procedural scenes, for a machine without frames; figures on them say little about real ones."""
-    from semdaemon.training.corpus import corpus_of_scenes
-
-    corpus = corpus_of_scenes(count, size_px, seed=1000)
-    return [Scene(frame.name, frame.pixels) for frame in (*corpus.train, *corpus.validation)]
-
-
-def degrade_scene(scene: Scene, radius_px: float, dose: float, *, crop_px: int, seed: int) -> Degraded:
-    """The central crop of a scene under one condition: disc blur of the whole frame, Poisson dose, 8 bits."""
-    kernel = degrade.probe_kernel(radius_px)
-    blurred = degrade.blur(scene.sharp, kernel)
-    window = _central(scene.sharp.shape, crop_px)
-    rng = np.random.default_rng([seed, round(10 * radius_px), round(10 * dose)])
-    seen = degrade.quantise(degrade.expose(blurred[window], dose, rng), 8)
-    return Degraded(seen, scene.sharp[window], kernel)
 
 
 def evaluate(
@@ -132,19 +93,6 @@ def s_per_megapixel(card: WeightsCard, *, size_px: int = 512) -> float:
         method(case)
         spent.append(time.process_time() - began)
     return min(spent) / image.size * 1e6
-
-
-def ssim(image: Image, sharp: Image) -> float:
-    """Structural similarity (Wang et al. 2004), Gaussian window of 1.5 px, range 1."""
-    x, y = image.astype(np.float64), sharp.astype(np.float64)
-
-    def mean(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        return np.asarray(ndimage.gaussian_filter(values, 1.5, truncate=3.5))
-
-    mx, my = mean(x), mean(y)
-    vx, vy, cov = mean(x * x) - mx * mx, mean(y * y) - my * my, mean(x * y) - mx * my
-    c1, c2 = 0.01**2, 0.03**2
-    return float(np.mean((2 * mx * my + c1) * (2 * cov + c2) / ((mx * mx + my * my + c1) * (vx + vy + c2))))
 
 
 def as_markdown(rows: Iterable[Row]) -> str:
@@ -199,12 +147,6 @@ def _row(
         scenes[worst].name,
         len(cases),
     )
-
-
-def _central(shape: tuple[int, ...], crop_px: int) -> tuple[slice, slice]:
-    starts = [max(0, n - crop_px) // 2 for n in shape]
-    rows, columns = (slice(start, start + crop_px) for start in starts)
-    return rows, columns
 
 
 def mean_over(rows: Iterable[Row], method: str) -> float:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import fft, ndimage
 
-from semdaemon.training.validation import psnr_db
+from semdaemon.training.quality import psnr_db
 
 Image = npt.NDArray[np.float32]
 Spectrum = npt.NDArray[np.complexfloating]

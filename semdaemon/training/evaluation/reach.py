@@ -11,10 +11,10 @@ import numpy as np
 from semdaemon.refocus.discriminative import at_scale
 from semdaemon.refocus.regions import working_scales
 from semdaemon.refocus.weights import WeightsCard
-from semdaemon.training.classical import oracle_denoiser
 from semdaemon.training.degrade import equivalent_sigma_px
-from semdaemon.training.evaluate import Scene, degrade_scene
-from semdaemon.training.validation import psnr_db
+from semdaemon.training.evaluation.classical import oracle_denoiser
+from semdaemon.training.evaluation.scenes import Scene, degrade_scene
+from semdaemon.training.quality import psnr_db
 
 RADII_PX = (8.0, 12.0, 16.0, 20.0, 24.0, 32.0, 40.0)
 DOSES = (50.0, 400.0)

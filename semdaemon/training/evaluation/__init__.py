@@ -1,0 +1,1 @@
+"""Refocusing measured against the truth, and beside the classical methods."""

@@ -1,0 +1,58 @@
+"""What refocusing is measured on: sharp frames, degraded by known amounts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from semdaemon.training import degrade
+from semdaemon.training.corpus import load_corpus, load_frames
+from semdaemon.training.evaluation.classical import Degraded
+
+Image = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A sharp frame to degrade: (h, w) float32 in [0, 1]."""
+
+    name: str
+    sharp: Image
+
+
+def scenes_of_folder(folder: Path) -> list[Scene]:
+    """The frames of a folder as they are, soft ones too."""
+    return [Scene(frame.name, frame.pixels) for frame in load_frames(folder, bin_soft=False)]
+
+
+def scenes_set_aside(folder: Path, validation_fraction: float, seed: int) -> list[Scene]:
+    """What a training on a folder set aside: for choices, which must not be made on held-out frames."""
+    corpus = load_corpus(folder, validation_fraction=validation_fraction, seed=seed)
+    return [Scene(frame.name, frame.pixels) for frame in corpus.validation]
+
+
+def scenes_of_simulator(count: int = 8, size_px: int = 384) -> list[Scene]:
+    """Procedural scenes, for a machine without frames; figures on them say little about real ones."""
+    from semdaemon.training.corpus import corpus_of_scenes
+
+    corpus = corpus_of_scenes(count, size_px, seed=1000)
+    return [Scene(frame.name, frame.pixels) for frame in (*corpus.train, *corpus.validation)]
+
+
+def degrade_scene(scene: Scene, radius_px: float, dose: float, *, crop_px: int, seed: int) -> Degraded:
+    """The central crop of a scene under one condition: disc blur of the whole frame, Poisson dose, 8 bits."""
+    kernel = degrade.probe_kernel(radius_px)
+    blurred = degrade.blur(scene.sharp, kernel)
+    window = _central(scene.sharp.shape, crop_px)
+    rng = np.random.default_rng([seed, round(10 * radius_px), round(10 * dose)])
+    seen = degrade.quantise(degrade.expose(blurred[window], dose, rng), 8)
+    return Degraded(seen, scene.sharp[window], kernel)
+
+
+def _central(shape: tuple[int, ...], crop_px: int) -> tuple[slice, slice]:
+    starts = [max(0, n - crop_px) // 2 for n in shape]
+    rows, columns = (slice(start, start + crop_px) for start in starts)
+    return rows, columns

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from semdaemon.fingerprint import Networks, fingerprint_of
 from semdaemon.focus import Scorer
 from semdaemon.journal import Row
 from semdaemon.settings import Focus, Settings
@@ -18,6 +19,7 @@ class InForce:
 
     ``focus`` is that section of the settings with what the weights' card tells filled in.
     ``readers`` holds, by the source's name, who settles and reads its frames; others are plain ``files``.
+    ``networks`` are those that are loaded, whatever has become of their files since.
     """
 
     settings: Settings
@@ -25,6 +27,12 @@ class InForce:
     scorer: Scorer
     files: FileReader
     readers: Mapping[str, FrameReader]
+    networks: Networks
+
+    @property
+    def fingerprint(self) -> str:
+        """What a result follows from, see `semdaemon.fingerprint`."""
+        return fingerprint_of(self.settings, self.networks)
 
     def reader(self, row: Row) -> FrameReader:
         """Who settles and reads this row's frames."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from semdaemon.errors import FrameError, WorkerError
+from semdaemon.fingerprint import fingerprint_of
 from semdaemon.focus import BLURRED, FocusMap, Scorer, focus_map
 from semdaemon.formats import read_frames
 from semdaemon.formats.output import claim_output_path, write_refocused
@@ -65,7 +66,7 @@ def refocus_file(
     WorkerError
         The worker cannot start, or does not refocus the test picture: the next file would fare no better.
     """
-    judged_by = with_repair_limit(settings).focus
+    judged_by, fingerprint = with_repair_limit(settings).focus, fingerprint_of(settings)
     for frame in read_frames(path, limits=settings.limits, sidecar=settings.folder.sidecar):
         focus = focus_map(frame, judged_by, scorer)
         everywhere = settings.refocus.everywhere
@@ -85,7 +86,7 @@ def refocus_file(
                 refocused=answer.pixels,
                 mask=answer.mask,
                 focus=focus,
-                provenance=provenance_of(frame, focus, answer, settings, judged_by),
+                provenance=provenance_of(frame, focus, answer, settings, judged_by, fingerprint),
                 compression=settings.output.compression,
                 keep_original_page=settings.output.keep_original_page,
                 source_path=path,

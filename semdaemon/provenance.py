@@ -14,16 +14,23 @@ from semdaemon.worker import WorkerAnswer
 
 
 def provenance_of(
-    frame: Frame, focus: FocusMap, answer: WorkerAnswer, settings: Settings, judged_by: Focus
+    frame: Frame,
+    focus: FocusMap,
+    answer: WorkerAnswer,
+    settings: Settings,
+    judged_by: Focus,
+    fingerprint: str,
 ) -> dict[str, Any]:
     """Plain JSON values: original, weights, settings, focus map, regions with their audit.
 
     Parameters
     ----------
     settings
-        As they were set: the fingerprint is theirs, as in the journal.
+        As they were set.
     judged_by
         Their section ``focus`` as it was in force, ``auto`` as the number that it stood for.
+    fingerprint
+        Of what was set and of the networks, as in the journal.
     """
     return {
         "software": {"name": "semdaemon", "version": __version__, "python": platform.python_version()},
@@ -47,7 +54,7 @@ def provenance_of(
         "regions": answer.regions,
         "focus": focus.as_json(),
         "settings": {
-            "fingerprint": settings.fingerprint,
+            "fingerprint": fingerprint,
             "focus": judged_by.model_dump(mode="json"),
             "refocus": settings.refocus.model_dump(mode="json"),
         },

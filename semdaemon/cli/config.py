@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from semdaemon.cli.options import config_option
+from semdaemon.fingerprint import fingerprint_of
 from semdaemon.settings import default_settings_path, example_toml, load_settings, settings_toml
 
 
@@ -22,7 +23,7 @@ def check(config: Path | None) -> None:
     settings = load_settings(config)
     where = config or default_settings_path()
     found = "holds" if where.is_file() else "does not exist; the defaults hold"
-    click.echo(f"{where} {found} (fingerprint {settings.fingerprint}).")
+    click.echo(f"{where} {found} (fingerprint {fingerprint_of(settings)}).")
 
 
 @command.command("show")

@@ -11,6 +11,7 @@ from semdaemon.advice import MEMORY, RECALLED_FRAMES, Follower
 from semdaemon.daemon.finished import FinishedFrames
 from semdaemon.daemon.freespace import FreeSpace
 from semdaemon.daemon.takedown import Takedown
+from semdaemon.fingerprint import Networks, networks_of
 from semdaemon.focus import load_scorer
 from semdaemon.inforce import InForce, Live
 from semdaemon.journal import Journal, find_journal
@@ -142,6 +143,20 @@ def in_force(settings: Settings, stacks: NDTiffSource, before: InForce | None = 
             MicroManagerSource.name: spooled,
             NDTIFF: stack,
         },
+        networks=_networks(settings, before),
+    )
+
+
+def _networks(settings: Settings, before: InForce | None) -> Networks:
+    """Scorer and worker keep what they have loaded until they are made anew, for other settings."""
+    now = networks_of(settings)
+    if before is None:
+        return now
+    old, held = before.settings, before.networks
+    same_worker = (old.refocus, old.worker) == (settings.refocus, settings.worker)
+    return Networks(
+        weights=held.weights if same_worker else now.weights,
+        scorer=held.scorer if old.focus == settings.focus else now.scorer,
     )
 
 

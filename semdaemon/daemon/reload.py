@@ -78,7 +78,7 @@ class Reloading:
             "settings reloaded",
             applied=list(reload.applied),
             restart_needed=list(reload.restart),
-            settings_fingerprint=settings.fingerprint,
+            settings_fingerprint=new.fingerprint,
         )
 
     def _keep_old(self, error: SemdaemonError) -> None:
@@ -90,10 +90,10 @@ class Reloading:
 
     def describe(self) -> dict[str, Any]:
         """For the status, plain JSON values."""
-        last, settings = self._last, self._parts.live.newest.settings
+        last = self._last
         error = None if last is None else last.error
         return {
-            "fingerprint": settings.fingerprint,
+            "fingerprint": self._parts.live.newest.fingerprint,
             "reloads": self.count,
             "reloaded_at": None if last is None else last.at.isoformat(),
             "applied": [] if last is None else list(last.applied),

@@ -34,7 +34,7 @@ def status(parts: Parts, started_at: datetime) -> dict[str, Any]:
         "pid": os.getpid(),
         "instrument": settings.daemon.instrument,
         "started_at": started_at.isoformat(),
-        "settings_fingerprint": settings.fingerprint,
+        "settings_fingerprint": parts.live.newest.fingerprint,
         "frames": parts.journal.counts(),
         "oldest_waiting_s": parts.journal.oldest_waiting_s(),
         "worker": {"state": "disabled"} if worker is None else worker.describe(),

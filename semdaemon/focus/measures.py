@@ -81,9 +81,13 @@ def f4n(image: Image, *, axis: int = SLOW_AXIS) -> float:
     """Vollath's F4 normalised: ``(A(1) - A(2)) / A(1)``, about 0 (blurred) to 1 (sharp).
 
     ``A(k)`` is the autocovariance at lag k pixels.
-    Invariant to gain, offset and white noise; NaN where A(1) is not positive (no signal).
+    Invariant to gain, offset and white noise; NaN where A(1) is not positive (no signal) or a value is not
+    finite.
     """
-    near, far = _autocovariance(image, axis)
+    unit = _unit(image)
+    if unit is None:
+        return math.nan
+    near, far = _autocovariance(unit, axis)
     return (near - far) / near if near > 0 else math.nan
 
 
@@ -99,7 +103,8 @@ def siraf_sigma_px(image: Image) -> float:
     Returns
     -------
     float
-        Between 0.1 px and the image's shorter side; NaN for a constant image.
+        Between 0.1 px and the image's shorter side; NaN for a constant image and for values that are not
+        finite.
     """
     profile = _radial_log_spectrum(image)
     if profile is None:
@@ -133,10 +138,11 @@ def _siraf_fit(
 
 def _radial_log_spectrum(image: Image) -> tuple[Profile, Profile] | None:
     """Radial mean of the log spectrum on 64 rings: frequencies in cycles/px, and heights."""
-    grey = _float(image)
-    spread = float(grey.std())
-    if spread == 0:
+    unit = _unit(image)
+    if unit is None:
         return None
+    grey = _float(unit)
+    spread = float(grey.std())
     # The scale is arbitrary in the model but for the 1 in log(1 + |FFT|): a large one makes that vanish.
     grey = (grey - grey.mean()) * (100 / spread)
     rows, cols = (np.hanning(n).astype(np.float32) for n in grey.shape)
@@ -157,6 +163,18 @@ def _autocovariance(image: Image, axis: int) -> tuple[float, float]:
     grey = np.moveaxis(grey - grey.mean(), axis, 0)
     near, far = grey[1:] * grey[:-1], grey[2:] * grey[:-2]
     return float(near.mean(dtype=np.float64)), float(far.mean(dtype=np.float64))
+
+
+def _unit(image: Image) -> Image | None:
+    """Grey levels stretched to [0, 1]; None for a constant image and where a value is not finite.
+
+    Squares and sums of the largest floats overflow, those of the smallest vanish.
+    """
+    low, high = float(image.min()), float(image.max())
+    half = high / 2 - low / 2  # the span itself may be more than a float holds
+    if not math.isfinite(low + half) or half == 0:
+        return None
+    return np.asarray((image.astype(np.float64) / 2 - low / 2) / half, np.float32)
 
 
 def _float(image: Image) -> npt.NDArray[np.float32]:

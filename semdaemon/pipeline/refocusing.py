@@ -59,7 +59,7 @@ class Refocusing:
         return advanced
 
     def _restore(self, row: Row) -> bool:
-        if row.fingerprint != self.journey.settings.fingerprint:
+        if row.fingerprint != self.journey.live.now.fingerprint:
             # Scored by other settings than it would be refocused by: a result is of one kind, or is not told.
             self._journal.look_again(row.key, _CHANGED)
             self._metrics.frames["returned"].inc()
@@ -105,7 +105,9 @@ class Refocusing:
             self._rejected(row, frame, answer)
             return
         in_force = self.journey.live.now
-        provenance = provenance_of(frame, focus, answer, in_force.settings, in_force.focus)
+        provenance = provenance_of(
+            frame, focus, answer, in_force.settings, in_force.focus, in_force.fingerprint
+        )
         try:
             saved = self._save(row, frame, focus, answer, provenance)
         except OSError as error:

@@ -97,8 +97,7 @@ class Scoring:
             raise poison(row)
 
     def _score(self, row: Row, frame: Frame, *, interrupted: bool) -> None:
-        settings = self.journey.settings
-        fingerprint = settings.fingerprint
+        fingerprint = self.journey.live.now.fingerprint
         twin = self._journal.duplicate_of(frame.content_sha256, fingerprint, frame.page)
         if twin is not None and twin.key != row.key and not row.requeues:
             self.journey.skip(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -83,12 +81,3 @@ class Settings(BaseSettings):
                     "nothing is written there: choose another output folder"
                 )
         return self
-
-    @property
-    def fingerprint(self) -> str:
-        """12 hexadecimal digits over the settings that change a frame's result."""
-        relevant = {
-            "focus": self.focus.model_dump(mode="json", exclude={"threads"}),
-            "refocus": self.refocus.model_dump(mode="json"),
-        }
-        return hashlib.sha256(json.dumps(relevant, sort_keys=True).encode()).hexdigest()[:12]

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from semdaemon.fingerprint import fingerprint_of
 from semdaemon.formats.output import read_output
 from semdaemon.settings import load_settings
 from semdaemon.simulate import scene
@@ -54,7 +55,7 @@ def test_a_reload_during_a_burst_loses_no_frame_and_mixes_none(
 ) -> None:
     # Everything is refocused, so that every frame passes both threads.
     running = daemon(folder, refocus={"everywhere": True})
-    fingerprints = {load_settings(running.config).fingerprint}
+    fingerprints = {fingerprint_of(load_settings(running.config))}
     for number in range(16):
         frame = np.roll(blurred, number, axis=0)  # other bytes each time
         tifffile.imwrite(running.folder / f"{number:03}.tif", frame)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from semdaemon.fingerprint import fingerprint_of
 from semdaemon.focus import BEYOND_REPAIR, BLURRED, Estimate, FocusMap
 from semdaemon.focus.map import REPAIRED_UP_TO_PX, judge
 from semdaemon.frame import Area, Frame
@@ -73,6 +74,6 @@ def test_provenance_tells_the_number_that_auto_stood_for_and_the_fingerprint_of_
     map_ = FocusMap(64, frame.image_area, one, one, one, np.ones((1, 1), np.uint8), "test")
     answer = WorkerAnswer(pixels, pixels > 0, [], (0.0, 1.0), {"name": "light"}, "cpu", 0.1)
     judged_by = with_repair_limit(settings).focus
-    told = provenance_of(frame, map_, answer, settings, judged_by)["settings"]
-    assert told["fingerprint"] == settings.fingerprint
+    told = provenance_of(frame, map_, answer, settings, judged_by, fingerprint_of(settings))["settings"]
+    assert told["fingerprint"] == fingerprint_of(settings)
     assert told["focus"]["beyond_repair_sigma_px"] == judged_by.beyond_repair_sigma_px != "auto"

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from semdaemon.errors import SettingsError
+from semdaemon.fingerprint import fingerprint_of
 from semdaemon.settings import Settings, example_toml, load_settings, settings_toml
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -98,13 +99,13 @@ def test_what_show_prints_reads_back_as_the_same_settings(tmp_path: Path) -> Non
     settings = load_settings(None, {"folder": {"folders": [tmp_path]}, "focus": {"tile_px": 64}})
     again = load_settings(written(tmp_path, settings_toml(settings)))
     assert again == settings
-    assert again.fingerprint == settings.fingerprint
+    assert fingerprint_of(again) == fingerprint_of(settings)
 
 
 def test_the_fingerprint_follows_what_changes_a_result() -> None:
-    base = load_settings()
-    assert load_settings(None, {"focus": {"tile_px": 64}}).fingerprint != base.fingerprint
-    assert load_settings(None, {"page": {"port": 9000}}).fingerprint == base.fingerprint
+    base = fingerprint_of(load_settings())
+    assert fingerprint_of(load_settings(None, {"focus": {"tile_px": 64}})) != base
+    assert fingerprint_of(load_settings(None, {"page": {"port": 9000}})) == base
 
 
 def test_a_home_that_is_nobodys_is_a_mistake_in_the_settings(tmp_path: Path) -> None:

@@ -87,3 +87,26 @@ def test_nothing_to_measure_is_nan_not_a_number_out_of_the_air() -> None:
 def test_an_image_too_small_is_refused() -> None:
     with pytest.raises(ValueError, match="3 x 3"):
         measures.brenner(np.zeros((2, 9)))
+
+
+_NOISE = np.random.default_rng(0).random((64, 64))
+
+
+@pytest.mark.parametrize(
+    ("pixels", "told"),
+    [
+        (_NOISE * 3e38, True),
+        (_NOISE * 1e300, True),
+        (_NOISE * 1e-37, True),
+        (np.where(_NOISE < 0.1, -1.7e308, 1.7e308), True),
+        (np.full((64, 64), 1e300), False),
+        (np.where(_NOISE < 0.1, np.inf, 1.0), False),
+        (np.where(_NOISE < 0.1, np.nan, 1.0), False),
+    ],
+    ids=["large", "beyond float32", "tiny", "whole range", "constant", "infinite", "not a number"],
+)
+def test_extreme_values_are_told_by_their_shape_or_not_at_all(pixels: np.ndarray, told: bool) -> None:
+    usual = (pixels / 2 - pixels.min() / 2) / (pixels.max() / 2 - pixels.min() / 2) * 200 if told else pixels
+    for measure in (measures.siraf_sigma_px, measures.f4n):
+        found = measure(pixels)
+        assert found == pytest.approx(measure(usual), rel=1e-3, nan_ok=True) if told else math.isnan(found)

@@ -13,6 +13,7 @@ import tifffile
 from semdaemon.advice import Follower
 from semdaemon.daemon.freespace import FreeSpace
 from semdaemon.daemon.looking import REFOCUS, halves
+from semdaemon.fingerprint import networks_of
 from semdaemon.focus import BLURRED, FocusMap, load_scorer
 from semdaemon.formats import read_frames
 from semdaemon.inforce import InForce, Live
@@ -76,10 +77,11 @@ def test_a_scored_frame_of_a_folder_that_nobody_watches_any_more_waits_with_an_e
     tifffile.imwrite(path, np.random.default_rng(1).integers(0, 255, (128, 128), np.uint8))
     settings = Settings(folder=Folder(folders=()))
     files, metrics = FileReader(settings.folder, settings.limits), Metrics()
-    in_force = InForce(settings, settings.focus, load_scorer("f4n", settings.focus), files, {})
+    scorer, networks = load_scorer("f4n", settings.focus), networks_of(settings)
+    in_force = InForce(settings, settings.focus, scorer, files, {}, networks)
     outbound = Outbound(settings.publish, None, [], metrics)
     with Journal(find_journal(tmp_path / "state")) as journal:
-        scored(journal, path, settings.fingerprint)
+        scored(journal, path, in_force.fingerprint)
         journey = Journey(Live(in_force), journal, outbound, metrics, RecentFrames())
         worker: Any = IdleWorker()
         pipeline = Pipeline(journey, Follower(), worker)

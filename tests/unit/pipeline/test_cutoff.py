@@ -14,6 +14,7 @@ import tifffile
 from semdaemon.advice import Follower
 from semdaemon.clock import ClockWatch
 from semdaemon.errors import SemdaemonError
+from semdaemon.fingerprint import networks_of
 from semdaemon.focus import load_scorer
 from semdaemon.inforce import InForce, Live
 from semdaemon.journal import Journal, find_journal
@@ -66,7 +67,8 @@ def pipeline(tmp_path: Path, journal: Journal, sent: Sent) -> Pipeline:
     settings = Settings(folder=Folder(folders=(tmp_path,), settle_s=0.0, hold_s=0.0))
     files = FileReader(settings.folder, settings.limits)
     metrics = Metrics()
-    in_force = InForce(settings, settings.focus, load_scorer("sigma", settings.focus), files, {})
+    scorer = load_scorer("sigma", settings.focus)
+    in_force = InForce(settings, settings.focus, scorer, files, {}, networks_of(settings))
     outbound = Outbound(settings.publish, sent, [], metrics)
     made = Pipeline(Journey(Live(in_force), journal, outbound, metrics, RecentFrames()), Follower(), None)
     path = tmp_path / "a.tif"

@@ -57,7 +57,9 @@ class Corpus:
     validation: tuple[CorpusFrame, ...]
     soft: tuple[CorpusFrame, ...] = ()
 
-    def crop(self, rng: np.random.Generator, size_px: int, *, soft: bool = False) -> Image:
+    def crop(
+        self, rng: np.random.Generator, size_px: int, *, soft: bool = False, plain: bool = False
+    ) -> Image:
         """A random square of the training frames, flipped and turned at random.
 
         Of two places the one with more contrast is taken: much of a frame is bare substrate.
@@ -66,6 +68,8 @@ class Corpus:
         ----------
         soft
             Take a frame that is soft at pixel scale, where there is one.
+        plain
+            A square from anywhere in a frame as it is: neither chosen, binned, flipped nor turned.
 
         Returns
         -------
@@ -75,6 +79,8 @@ class Corpus:
         pool = self.soft if soft else self.train
         weights = np.array([frame.weight for frame in pool])
         pixels = pool[rng.choice(len(weights), p=weights / weights.sum())].pixels
+        if plain:
+            return np.ascontiguousarray(random_square(pixels, rng, size_px))
         if not soft and rng.random() < _BIN_AGAIN and min(pixels.shape) >= 2 * size_px:
             pixels = bin2(random_square(pixels, rng, 2 * size_px))
         square = max((random_square(pixels, rng, size_px) for _ in range(2)), key=np.std)

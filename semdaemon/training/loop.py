@@ -63,14 +63,14 @@ class Plan:
 
 
 class Trainer:
-    """One training, from its plan to its last checkpoint."""
+    """One training, from its plan to its last checkpoint; frames given stand in for the plan's folder."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, corpus: Corpus | None = None) -> None:
         self.plan = plan
         self.device = torch.device(_pick_device(plan.device))
         self.half = _multiplies_bfloat16(self.device)
         torch.manual_seed(plan.seed)
-        self.corpus = _corpus_of(plan)
+        self.corpus = corpus or _corpus_of(plan)
         self.pairs = validation_pairs(self.corpus)
         self.rng = np.random.default_rng(plan.seed)
         net = networks.build_srn(plan.spec) if plan.single_scale else networks.build(plan.spec)

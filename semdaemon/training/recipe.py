@@ -23,6 +23,7 @@ class Recipe:
     Probabilities are named ``*_share``; 0 switches a thing off.
     ``soft_share`` of the crops come from frames that are soft at their own pixel scale, as they are: a frame
     in focus need not be sharp to the pixel, and what the instrument did not resolve must not be invented.
+    ``plain_crops`` takes squares from anywhere in a frame as it is: never flipped, turned or binned.
     ``coarse_weight`` is the weight of the two coarser scales in the loss; the finest has 1.
     """
 
@@ -52,6 +53,7 @@ class Recipe:
     amplifier_share: float = 0.0
     contrast_share: float = 0.0
     soft_share: float = 0.0
+    plain_crops: bool = False
     coarse_weight: float = 1.0
 
     def as_dict(self) -> dict[str, Any]:
@@ -74,6 +76,7 @@ PUBLISHED = Recipe(
     sharp_share=0.0,
     cutblur_share=1.0,
     published_cutblur=True,
+    plain_crops=True,
 )
 """As published: L1 a scale, one-way CutBlur of 64 px in every crop, nothing else (50,000 iterations)."""
 
@@ -126,7 +129,7 @@ def sample(corpus: Corpus, recipe: Recipe, rng: np.random.Generator) -> tuple[Im
     """One degraded crop and the sharp crop it came from, each (crop_px, crop_px) float32 in [0, 1]."""
     margin = math.ceil(recipe.radius_px[1] * 1.3) + 2
     soft = rng.random() < recipe.soft_share
-    wide = corpus.crop(rng, recipe.crop_px + 2 * margin, soft=soft)
+    wide = corpus.crop(rng, recipe.crop_px + 2 * margin, soft=soft, plain=recipe.plain_crops)
     if rng.random() < recipe.contrast_share:
         wide = _change_contrast(wide, rng)
     inner = slice(margin, margin + recipe.crop_px)
@@ -182,9 +185,11 @@ def _defocus_map(shape: tuple[int, ...], radius_px: float, rng: np.random.Genera
 
 
 def _published_square(shape: tuple[int, ...], rng: np.random.Generator) -> Image:
+    """64 px of a crop of 256, and a quarter of the side of any other."""
     share = np.zeros(shape, np.float32)
-    top, left = (int(rng.integers(n - 64 + 1)) for n in shape)
-    share[top : top + 64, left : left + 64] = 1
+    side = shape[0] // 4
+    top, left = (int(rng.integers(n - side + 1)) for n in shape)
+    share[top : top + side, left : left + side] = 1
     return share
 
 

@@ -1,0 +1,84 @@
+"""Learning curves: did a training have enough of it?"""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from semdaemon.errors import SemdaemonError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_PANELS = {
+    "trained without noise, watched on noise-free frames": False,
+    "trained with noise, watched at 50 and 400 e/px": True,
+}
+_MARKERS = "osD^vP*X<>"
+
+
+def check_available() -> None:
+    """Say what is missing before hours of training rather than after them.
+
+    Raises
+    ------
+    SemdaemonError
+        ``plotting_missing`` where matplotlib is not installed.
+    """
+    if importlib.util.find_spec("matplotlib") is None:
+        raise SemdaemonError(
+            "plotting_missing",
+            "The page has a plot, and matplotlib is not installed.",
+            remedy="Install the extra: pip install 'semdaemon[train]'; or leave --page away.",
+        )
+
+
+def learning_curves(results: dict[str, Any], path: Path) -> None:
+    """Gain on frames set aside against samples seen, every experiment a line, as a PNG.
+
+    Parameters
+    ----------
+    results
+        As `semdaemon.training.experiments.running.run` gives them.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11, 4.8), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(1, 2)
+    for axis, (title, noisy) in zip(axes, _PANELS.items(), strict=True):
+        _panel(axis, title, [r for r in results["experiments"].values() if _noisy(r) is noisy])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110, metadata={"Software": None})
+
+
+def _noisy(result: dict[str, Any]) -> bool:
+    return result["experiment"]["recipe"]["electrons_per_px"] is not None
+
+
+def _panel(axis: Axes, title: str, results: list[dict[str, Any]]) -> None:
+    from matplotlib import colormaps
+
+    colours = colormaps["cividis"]
+    for number, result in enumerate(results):
+        samples = [point["samples"] / 1000 for point in result["curve"]]
+        gains = [point["gain_db"] for point in result["curve"]]
+        axis.plot(
+            samples,
+            gains,
+            color=colours(0.9 * number / max(1, len(results) - 1)),
+            marker=_MARKERS[number % len(_MARKERS)],
+            markersize=4.5,
+            linewidth=1.4,
+            label=result["experiment"]["title"],
+        )
+    axis.axhline(0, color="0.4", linewidth=0.8)
+    axis.set(title=title, xlabel="samples seen, thousands", ylabel="gain over the input, dB")
+    axis.title.set_fontsize(10)
+    axis.grid(color="0.9")
+    axis.set_axisbelow(True)
+    axis.spines[["top", "right"]].set_visible(False)
+    if results:
+        axis.legend(fontsize=8, frameon=False, loc="lower right")

@@ -30,6 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SemdaemonError as error:
         _say(f"Error: {error}")
         return 1
+    except KeyboardInterrupt:
+        _say("Stopped; the same command goes on from here.")
+        return 130
     return 0
 
 

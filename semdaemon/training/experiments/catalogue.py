@@ -158,6 +158,12 @@ def everything(scale: Scale) -> tuple[Experiment, ...]:
     return (*settings(scale), *rungs[1:], again)
 
 
+def label(experiment: Mapping[str, Any]) -> str:
+    """How an experiment (as a dict) is called in tables and plots; steps of the ladder begin with a plus."""
+    plus = "+ " if experiment["name"] in {step.name for step in STEPS} else ""
+    return f"{plus}{experiment['title']}"
+
+
 def non_blind(radius_px: float) -> str:
     """Name of the experiment whose network knows one level."""
     return f"non-blind-{radius_px:g}"

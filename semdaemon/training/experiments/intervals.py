@@ -19,7 +19,8 @@ class Interval:
     high: float
 
     def __str__(self) -> str:
-        return f"{self.mean:+.2f} [{self.low:+.2f}, {self.high:+.2f}]"
+        mean, low, high = (round(value, 2) + 0.0 for value in (self.mean, self.low, self.high))  # no -0.00
+        return f"{mean:+.2f} [{low:+.2f}, {high:+.2f}]"
 
 
 def mean_over_frames(values: Sequence[float], *, seed: int = 0) -> Interval:

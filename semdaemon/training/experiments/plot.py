@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from semdaemon.errors import SemdaemonError
+from semdaemon.training.experiments.catalogue import label
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -15,7 +16,9 @@ _PANELS = {
     "trained without noise, watched on noise-free frames": False,
     "trained with noise, watched at 50 and 400 e/px": True,
 }
-_MARKERS = "osD^vP*X<>"
+_MARKERS = "osD^vP*X"
+_COLOURS = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#B8A400")
+"""Okabe and Ito's, told apart with any colour vision; its yellow darkened to show on white."""
 
 
 def check_available() -> None:
@@ -45,7 +48,7 @@ def learning_curves(results: dict[str, Any], path: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(11, 4.8), layout="constrained")
+    figure = Figure(figsize=(11, 6), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(1, 2)
     for axis, (title, noisy) in zip(axes, _PANELS.items(), strict=True):
@@ -59,26 +62,23 @@ def _noisy(result: dict[str, Any]) -> bool:
 
 
 def _panel(axis: Axes, title: str, results: list[dict[str, Any]]) -> None:
-    from matplotlib import colormaps
-
-    colours = colormaps["cividis"]
     for number, result in enumerate(results):
         samples = [point["samples"] / 1000 for point in result["curve"]]
         gains = [point["gain_db"] for point in result["curve"]]
         axis.plot(
             samples,
             gains,
-            color=colours(0.9 * number / max(1, len(results) - 1)),
+            color=_COLOURS[number % len(_COLOURS)],
             marker=_MARKERS[number % len(_MARKERS)],
             markersize=4.5,
             linewidth=1.4,
-            label=result["experiment"]["title"],
+            label=label(result["experiment"]),
         )
     axis.axhline(0, color="0.4", linewidth=0.8)
-    axis.set(title=title, xlabel="samples seen, thousands", ylabel="gain over the input, dB")
+    axis.set(title=title, xlabel="crops seen, thousands", ylabel="gain over the input, dB")
     axis.title.set_fontsize(10)
     axis.grid(color="0.9")
     axis.set_axisbelow(True)
     axis.spines[["top", "right"]].set_visible(False)
     if results:
-        axis.legend(fontsize=8, frameon=False, loc="lower right")
+        axis.legend(fontsize=8.5, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=2)

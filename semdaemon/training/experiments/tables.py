@@ -12,6 +12,7 @@ from semdaemon.training.experiments.catalogue import (
     LEVELS_PX,
     REPEATED,
     STEPS,
+    label,
     non_blind,
 )
 from semdaemon.training.experiments.conditions import DOSES, HALF_BLURRED_PX, dose_name
@@ -81,7 +82,7 @@ def of_harm(results: dict[str, Any]) -> str:
     for name, figures in done.items():
         sharp = [_sharp_change(figures, dose) for dose in NOISY]
         error = f"{figures.error(0, CLEAN).mean():.2f}"
-        rows.append([_title(results, name, ladder=name in _RUNGS[1:]), error, *sharp, *_halves(figures)])
+        rows.append([_title(results, name), error, *sharp, *_halves(figures)])
     head = ["", f"sharp frames, {CLEAN}: error", *(f"at {dose}: dB (worst)" for dose in NOISY)]
     head += [f"sharp half, {CLEAN}: error", *(f"at {dose}: error / noise" for dose in NOISY)]
     head += ["blurred half: error, " + " / ".join(ALL_DOSES)]
@@ -102,7 +103,7 @@ def of_training(results: dict[str, Any]) -> str:
         last, earlier = curve[-1], curve[max(0, len(curve) * 3 // 4 - 1)]
         rows.append(
             [
-                result["experiment"]["title"],
+                label(result["experiment"]),
                 f"{result['parameters']:,}",
                 f"{last['samples']:,}",
                 f"{result['best_iteration']:,} of {last['iteration']:,}",
@@ -134,10 +135,9 @@ def _done(results: dict[str, Any], names: tuple[str, ...]) -> dict[str, Figures]
 
 
 def _title(results: dict[str, Any], name: str, *, ladder: bool = False) -> str:
-    title: str = results["experiments"][name]["experiment"]["title"]
     if name == BLIND and ladder:
         return "published recipe, blind"
-    return f"+ {title}" if ladder else title
+    return label(results["experiments"][name]["experiment"])
 
 
 def _by_radius(figures: Figures) -> list[str]:
@@ -155,7 +155,8 @@ def _change(figures: Figures, below: Figures | None, dose: str) -> str:
     if below is None:
         return "-"
     change = _difference(figures, below, dose)
-    return str(change) if change.low <= 0 <= change.high else f"**{change}**"
+    seen = round(change.low, 2) > 0 or round(change.high, 2) < 0
+    return f"**{change}**" if seen else str(change)
 
 
 def _difference(figures: Figures, other: Figures, dose: str) -> Interval:

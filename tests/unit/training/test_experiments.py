@@ -307,6 +307,18 @@ def test_the_command_runs_part_of_it_and_prints(
     assert "[1/1] blind: measuring on held-out frames" in said.err
 
 
+def test_a_command_stopped_by_hand_says_how_to_go_on(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stopped(_: loop.Trainer) -> float:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(loop.Trainer, "step", stopped)
+    arguments = ["--data", str(data), "--out", str(tmp_path), "--scale", "rehearsal", "--device", "cpu"]
+    assert command.main(arguments) == 130
+    assert "the same command goes on" in capsys.readouterr().err
+
+
 def test_a_page_without_matplotlib_is_refused_before_training(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

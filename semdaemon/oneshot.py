@@ -73,7 +73,7 @@ def refocus_file(
         if not everywhere and not (focus.verdict == BLURRED).any():
             yield Outcome(frame, focus, _why_not(focus), None, (), 0.0)
             continue
-        answer = _refocus(worker, frame, focus)
+        answer = ask_worker(worker, frame, focus)
         regions = tuple(answer.regions)
         if not answer.mask.any():
             yield Outcome(frame, focus, "audit_rejected", None, regions, answer.seconds, answer.rung)
@@ -100,7 +100,7 @@ def refocus_file(
         yield Outcome(frame, focus, "refocused", target, regions, answer.seconds, answer.rung)
 
 
-def _refocus(worker: Worker, frame: Frame, focus: FocusMap) -> WorkerAnswer:
+def ask_worker(worker: Worker, frame: Frame, focus: FocusMap) -> WorkerAnswer:
     """As the daemon does: a frame over which the worker is lost is tried once more, in a fresh process."""
     losses: list[WorkerError] = []
     while len(losses) < MOST_LOSSES:

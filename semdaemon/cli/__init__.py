@@ -30,11 +30,11 @@ COMMANDS = {
     "config": "Check, show or print an example of the settings.",
     "service": "Install as a service of systemd, or remove it.",
     "doctor": "Check everything that commonly is wrong.",
-    "compare": "Not yet: two weights on your own frames.",
+    "compare": "Two weights on your own frames.",
     "bench": "Not yet: this machine's figures beside its ceilings.",
     "keys": "CURVE key pairs for daemon and clients.",
 }
-NOT_YET = ("compare", "bench")
+NOT_YET = ("bench",)
 
 
 class _Lazy(click.Group):

@@ -177,15 +177,34 @@ def _needed_below(wanted: Mask, spec: NetworkSpec) -> Mask:
     return np.asarray(wide.reshape(wide.shape[0] // 2, 2, -1, 2).max(axis=(1, 3)) > 0)
 
 
+def spec_of(card: WeightsCard) -> NetworkSpec:
+    """The architecture that a card names.
+
+    Raises
+    ------
+    WeightsError
+        ``weights_unknown_architecture`` where it cannot be built by this version.
+    """
+    try:
+        return NetworkSpec(**card.spec)
+    except (TypeError, ValueError) as error:
+        raise WeightsError(
+            "weights_unknown_architecture",
+            f"The card of '{card.name}' names a network that cannot be built here ({card.spec}): {error}",
+            remedy="Use the version of semdaemon that trained these weights, or train them anew.",
+        ) from error
+
+
 def load_network(card: WeightsCard) -> MRN:
     """The network of a card, with its weights, ready to run.
 
     Raises
     ------
     WeightsError
+        ``weights_unknown_architecture`` where the card names a network that cannot be built here,
         ``weights_mismatch`` where the tensors do not fit the architecture that the card names.
     """
-    net = MRN(NetworkSpec(**card.spec))
+    net = MRN(spec_of(card))
     tensors = {
         name: torch.from_numpy(np.array(value, np.float32)) for name, value in read_tensors(card).items()
     }
@@ -200,4 +219,4 @@ def load_network(card: WeightsCard) -> MRN:
     return net.eval().requires_grad_(False)
 
 
-__all__ = ["SRN", "Engine", "TorchEngine", "choose_device", "load_network"]
+__all__ = ["SRN", "Engine", "TorchEngine", "choose_device", "load_network", "spec_of"]

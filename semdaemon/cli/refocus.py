@@ -13,6 +13,7 @@ from semdaemon.cli.options import config_option, json_option, settings_from
 from semdaemon.errors import FrameError
 from semdaemon.focus import load_scorer
 from semdaemon.oneshot import Outcome, refocus_file
+from semdaemon.refocus.sentences import objections
 from semdaemon.worker import Worker
 
 
@@ -87,7 +88,7 @@ def _say(outcome: Outcome, file: Path, console: Console, as_json: bool) -> None:
         "sharp": "sharp: nothing to refocus",
         "beyond_repair": "too blurred to be refocused: take it again",
         "undecided": "sharp or blurred cannot be told: too little signal, or bad input",
-        "audit_rejected": "not refocused: the frame does not support what the network made of it",
+        "audit_rejected": f"not refocused, the original stands: {objections(outcome.regions)}",
     }[outcome.reason]
     page = f" page {outcome.frame.page}" if outcome.frame.page else ""
     if outcome.rung.get("name", "as_set") != "as_set":

@@ -15,6 +15,7 @@ from semdaemon.pipeline.cutoff import CutOff
 from semdaemon.pipeline.journey import MOST_ATTEMPTS, Journey, poison, root, was_interrupted
 from semdaemon.pipeline.workerwatch import WorkerWatch
 from semdaemon.provenance import provenance_of
+from semdaemon.refocus.sentences import objections
 from semdaemon.worker import Worker, WorkerAnswer
 
 _PAUSE_S = 5.0
@@ -133,12 +134,10 @@ class Refocusing:
 
     def _rejected(self, row: Row, frame: Frame, answer: WorkerAnswer) -> None:
         """The audit found that the frame does not support what the network made of it: told, not hidden."""
-        worst = max((r["unexplained"] or 0.0 for r in answer.regions), default=0.0)
-        most = self.journey.settings.refocus.audit_max_residual
         error = FrameError(
             "audit_rejected",
-            f"{row.path}: re-blurring the refocused regions leaves {worst:.0%} of their contrast unexplained "
-            f"(at most {most:.0%} is taken); the original stands.",
+            f"{row.path}: the original stands, for every refocused region was rejected: "
+            f"{objections(answer.regions)}.",
             remedy="Take the frame again, or look at it with 'semdaemon refocus --everywhere'.",
         )
         self.journey.original_stands(row, error, frame)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -13,45 +13,16 @@ from scipy import ndimage
 from semdaemon.errors import FrameError
 from semdaemon.focus.map import FocusMap
 from semdaemon.frame import FloatImage, Mask, Pixels, from_unit, intensity_range, to_unit
-from semdaemon.refocus.audit import audit
-from semdaemon.refocus.regions import Plan, Region, blend_weights, paint, plan_regions, scale_shares
+from semdaemon.refocus.judging import RegionReport, judge
+from semdaemon.refocus.regions import Plan, blend_weights, paint, plan_regions, scale_shares
+from semdaemon.refocus.trust import Trust
 from semdaemon.settings import Refocus
-
-_AUDIT_MARGIN_PX = 24
 
 
 class Refocuses(Protocol):
     """What is asked of an engine here."""
 
     def refocus(self, unit: FloatImage, wanted: Mask | None = None) -> FloatImage: ...
-
-
-@dataclass(frozen=True, slots=True)
-class RegionReport:
-    """What became of one region; travels in messages and provenance.
-
-    Attributes
-    ----------
-    area
-        ``[top, left, bottom, right]`` in frame coordinates.
-    scales
-        Working scales used (1 native, 2 and 4 binned).
-    unexplained
-        Audit: share of the region's contrast that re-blurring the result leaves unexplained.
-    accepted
-        False where the audit rejected it: the original stands there.
-    """
-
-    number: int
-    tiles: int
-    area: list[int]
-    sigma_px: float | None
-    scales: list[int]
-    unexplained: float | None
-    accepted: bool
-
-    def as_dict(self) -> dict[str, object]:
-        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -84,6 +55,7 @@ def refocus_frame(
     *,
     sigma_max_px: float,
     alive: Callable[[], None] = lambda: None,
+    trust: Trust | None = None,
 ) -> Refocused:
     """Refocus the blurred regions of a frame.
 
@@ -99,6 +71,8 @@ def refocus_frame(
         Largest blur that the engine's weights were trained on, pixels.
     alive
         Called now and then where no tile of the engine is done for long.
+    trust
+        How far results of these weights can be trusted; None where their card does not say.
 
     Raises
     ------
@@ -113,8 +87,8 @@ def refocus_frame(
     if not plan.regions:
         return Refocused(pixels.copy(), np.zeros(pixels.shape, bool), (), levels)
     unit = to_unit(image, levels)
-    restored = _restore(unit, plan, engine, settings.feather_px)
-    judged = tuple(_judge(region, plan, unit, restored, settings, alive) for region in plan.regions)
+    restored = restore(unit, plan, engine, settings.feather_px)
+    judged = tuple(judge(region, plan, unit, restored, settings, alive, trust) for region in plan.regions)
     kept = [report.number for report in judged if report.accepted]
     mask = paint(np.isin(plan.labels, kept) & (plan.labels > 0), focus).astype(bool)
     alive()
@@ -123,7 +97,7 @@ def refocus_frame(
     )
 
 
-def _restore(unit: FloatImage, plan: Plan, engine: Refocuses, feather_px: int) -> FloatImage:
+def restore(unit: FloatImage, plan: Plan, engine: Refocuses, feather_px: int) -> FloatImage:
     """The refocused picture of the image area, each place at its own working scale."""
     inside = paint(plan.labels > 0, plan.focus).astype(bool)
     restored = np.zeros_like(unit)
@@ -160,51 +134,6 @@ def _dilated_any(mask: Mask, scale: int) -> Mask:
     padded = np.pad(mask, ((0, -mask.shape[0] % scale), (0, -mask.shape[1] % scale)))
     small = padded.reshape(padded.shape[0] // scale, scale, padded.shape[1] // scale, scale).any(axis=(1, 3))
     return np.asarray(ndimage.maximum_filter(small.view(np.uint8), size=5), np.uint8).astype(bool)
-
-
-def _judge(
-    region: Region,
-    plan: Plan,
-    unit: FloatImage,
-    restored: FloatImage,
-    settings: Refocus,
-    alive: Callable[[], None],
-) -> RegionReport:
-    unexplained = None
-    if settings.audit and not settings.everywhere:
-        unexplained = _unexplained(region, plan.focus, unit, restored, alive)
-    return RegionReport(
-        number=region.number,
-        tiles=len(region.tiles),
-        area=region.area.as_list(),
-        sigma_px=None if np.isnan(region.sigma_px) else round(region.sigma_px, 3),
-        scales=sorted({int(plan.scales[tile]) for tile in region.tiles}),
-        unexplained=None if unexplained is None else round(unexplained, 4),
-        accepted=unexplained is None or unexplained <= settings.audit_max_residual,
-    )
-
-
-def _unexplained(
-    region: Region, focus: FocusMap, unit: FloatImage, restored: FloatImage, alive: Callable[[], None]
-) -> float:
-    """Median over the region's tiles, so that one odd tile does not condemn its neighbours."""
-    values = []
-    for row, column in region.tiles:
-        if np.isfinite(focus.sigma_px[row, column]):
-            values.append(_audit_tile(row, column, focus, unit, restored))
-            alive()
-    return float(np.median(values)) if values else 0.0
-
-
-def _audit_tile(row: int, column: int, focus: FocusMap, unit: FloatImage, restored: FloatImage) -> float:
-    cell, area = focus.cell(row, column), focus.area
-    window = (
-        slice(cell.top - area.top, cell.bottom - area.top),
-        slice(cell.left - area.left, cell.right - area.left),
-    )
-    sigma_px = float(focus.sigma_px[row, column])
-    margin = min(_AUDIT_MARGIN_PX, min(cell.shape) // 4)
-    return audit(unit[window], restored[window], sigma_px, margin_px=margin).unexplained
 
 
 def _blend(

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from semdaemon.errors import WeightsError
+from semdaemon.refocus.trust import from_card
 
 SHIPPED = Path(__file__).parent / "data"
 """Folder of the weights that come with the package."""
@@ -57,6 +58,8 @@ class WeightsCard:
         ``conditions`` and ``rows`` of `semdaemon evaluate` on frames never trained on.
     probe
         Answer to the test picture, see `semdaemon.refocus.probe`; empty in older cards.
+    trust
+        How far results can be trusted, see `semdaemon.refocus.trust.from_card`; empty where not measured.
     chosen
         Why `resolve` took these weights; empty where they were named.
     """
@@ -80,6 +83,7 @@ class WeightsCard:
     cost: Mapping[str, Any] = field(default_factory=dict)
     held_out: Mapping[str, Any] = field(default_factory=dict)
     probe: Mapping[str, Any] = field(default_factory=dict)
+    trust: Mapping[str, Any] = field(default_factory=dict)
     chosen: str = ""
 
     def as_dict(self) -> dict[str, Any]:
@@ -99,7 +103,8 @@ def load_card(name_or_path: str | Path) -> WeightsCard:
     Raises
     ------
     WeightsError
-        ``weights_missing`` without the weights file, ``weights_card_missing`` without a readable card.
+        ``weights_missing`` without the weights file, ``weights_card_missing`` without a readable card,
+        ``trust_unreadable`` where its key ``trust`` is broken.
     """
     path = _find(name_or_path)
     try:
@@ -107,13 +112,15 @@ def load_card(name_or_path: str | Path) -> WeightsCard:
         known = {f.name for f in fields(WeightsCard)} - {"path", "chosen"}
         values = {key: value for key, value in raw.items() if key in known}
         values["trained_on"] = tuple(values.get("trained_on", ()))
-        return WeightsCard(path=path, **values)
+        card = WeightsCard(path=path, **values)
     except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise WeightsError(
             "weights_card_missing",
             f"{path.name} needs its model card {path.with_suffix('.json').name} beside it: {error}",
             remedy="Keep the two files of a training together; `semdaemon train` writes both.",
         ) from error
+    from_card(card.trust)
+    return card
 
 
 def resolve(name_or_path: str | Path, device: str = "cpu") -> WeightsCard:

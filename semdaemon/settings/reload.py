@@ -20,7 +20,8 @@ SWAPPABLE: dict[str, tuple[str, ...]] = {
         "max_relative_sd", "context", "threads",
     ),
     "refocus": (
-        "weights", "engine", "everywhere", "feather_px", "min_tiles", "audit_max_residual", "audit",
+        "weights", "engine", "everywhere", "feather_px", "min_tiles", "audit_max_residual", "min_confidence",
+        "audit",
     ),
     "advice": (
         "enabled", "aperture_mrad", "aperture_relative_sd", "tolerance", "retake_share", "each_position",

@@ -54,6 +54,13 @@ class Refocus(Section):
     audit_max_residual: float = Field(
         0.4, gt=0, description="Share of a region's contrast that re-blurring may leave unexplained."
     )
+    min_confidence: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="A region whose gain is less likely than this, or that is unlike the training, is "
+        "rejected; 0: none is.",
+    )
     audit: bool = Field(True, description="Re-blur the result and reject what the frame does not support.")
 
 

@@ -99,6 +99,25 @@ class PreviewHeader(Header):
     frame: FrameDescription
 
 
+class RegionDescription(Described):
+    """One region that the network refocused, and what became of the result."""
+
+    number: int | None = None
+    tiles: int | None = None
+    area: list[int] | None = Field(None, description="[top, left, bottom, right], pixels.")
+    sigma_px: float | None = Field(None, description="Median blur of its tiles.")
+    scales: list[int] = Field(default_factory=list, description="Working scales; 1 is native.")
+    unexplained: float | None = Field(None, description="Share of contrast left over by re-blurring.")
+    accepted: bool | None = Field(None, description="False: the original stands there.")
+    rejected: str = Field("", description="unexplained, unlike_training, low_confidence, or empty.")
+    confidence: float | None = Field(
+        None, description="Probability that it is closer to the truth than the original, smoothed or not."
+    )
+    expected_error: float | None = Field(None, description="RMS error, share of the frame's range.")
+    error_bound: float | None = Field(None, description="What that error stays below in 90 of 100 cases.")
+    novelty: float | None = Field(None, description="Distance from what the figures hold for; 1: its edge.")
+
+
 class FrameHeader(Header):
     """``frame``: arrays ``refocused`` (the frame's type) and ``mask`` (bool), both of the frame's shape."""
 
@@ -106,6 +125,7 @@ class FrameHeader(Header):
     frame: FrameDescription
     refocused_by: Literal["network"] = Field("network", description="The pixels inside the mask do.")
     weights: dict[str, Any] | None = Field(None, description="name and sha256 of the weights.")
+    regions: list[RegionDescription] = Field(default_factory=list, description="One entry a region.")
     output: str | None = Field(None, description="Where the refocused TIFF was saved (URI).")
 
 

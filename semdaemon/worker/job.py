@@ -13,6 +13,7 @@ from semdaemon.errors import SemdaemonError
 from semdaemon.focus.map import FocusMap
 from semdaemon.refocus import probe
 from semdaemon.refocus.discriminative import Refocused, Refocuses, refocus_frame
+from semdaemon.refocus.trust import Trust, from_card
 from semdaemon.settings import Refocus
 from semdaemon.worker.faults import ends_the_process, kind_of
 from semdaemon.worker.ladder import Ladder, Rung
@@ -63,6 +64,7 @@ class Bench:
     tile_cost: TileCost
     attached: Attached
     send: Send
+    trust: Trust | None = None
 
     def answer(self, job: dict[str, Any]) -> dict[str, Any]:
         """Do one job; whatever it raises becomes an answer of kind ``failed``."""
@@ -105,6 +107,7 @@ class Bench:
                 settings,
                 sigma_max_px=self.card.sigma_max_px,
                 alive=progress.alive,
+                trust=None if job.get("probe") else self.trust,
             )
 
         if job.get("probe"):
@@ -158,7 +161,8 @@ def make_bench(settings: dict[str, Any], send: Send) -> Bench:
     allowed = worker["cpu_fallback"] and engine.device != "cpu"
     ladder = Ladder(engine, windowed=windowed, on_cpu=on_cpu if allowed else None)
     cost = TileCost(4 * spec.filters / spec.unshuffle**2, spec.radius_px)
-    return Bench(engine, card, Refocus(**refocus), ladder, cost, Attached(), send)
+    trust = from_card(card.trust)
+    return Bench(engine, card, Refocus(**refocus), ladder, cost, Attached(), send, trust)
 
 
 def said(error: SemdaemonError) -> dict[str, str]:

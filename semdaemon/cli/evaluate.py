@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     help="Only the specimen groups of --data that the weights' own training with this fraction set aside.",
 )
 @click.option("--focus", "of_focus", is_flag=True, help="Measure the focus scores in place of weights.")
+@click.option("--trust", "of_trust", is_flag=True, help="How far results can be trusted: fit, or check.")
 @click.option(
     "--page",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -58,6 +59,7 @@ def command(
     of_reach: bool,
     validation_fraction: float | None,
     of_focus: bool,
+    of_trust: bool,
     page: Path | None,
 ) -> None:
     """Measure weights, or focus scores, beside the classical methods on frames degraded by known amounts."""
@@ -71,6 +73,21 @@ def command(
     from semdaemon.training.evaluation import scenes as sets
 
     card = resolve(weights, "cpu" if device == "auto" else device)
+    if of_trust:
+        from semdaemon.cli.evaluate_trust import evaluate_trust
+
+        told = evaluate_trust(
+            card,
+            data,
+            validation_fraction=validation_fraction,
+            seed=seed,
+            quick=quick,
+            into_card=into_card,
+            page=page,
+            as_json=as_json,
+        )
+        click.echo(told)
+        return
     if data and validation_fraction:
         scenes = sets.scenes_set_aside(data, validation_fraction, card.seed)
     else:

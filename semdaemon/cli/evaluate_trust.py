@@ -67,11 +67,11 @@ def _fit(
 
     way = Way(card)
     trained, set_aside = trials.split(data, validation_fraction, card.seed)
-    parts = [
+    fitted_to, calibrated_on = (
         way.tiles(specimens.trials(count, seed + number), _counter(name, count))
         for number, (name, specimens) in enumerate((("fit", trained), ("calibration", set_aside)))
-    ]
-    trust = fitting.fit(*parts)
+    )
+    trust = fitting.fit(fitted_to, calibrated_on)
     conditions = {
         "of": data.name if data else "semdaemon simulate",
         "validation_fraction": validation_fraction,
@@ -80,7 +80,7 @@ def _fit(
         "seed": seed,
         "sha256": card.sha256[:12],
     }
-    facts = fitting.facts(trust, *parts, conditions)
+    facts = fitting.facts(trust, fitted_to, calibrated_on, conditions)
     if into_card:
         raw = json.loads(card.path.with_suffix(".json").read_text(encoding="utf-8"))
         write_card(card.path, raw | {"trust": facts})
@@ -90,8 +90,8 @@ def _fit(
     return (
         f"Fitted to {facts['tiles']['fitted_to']} tiles, calibrated on {facts['tiles']['calibrated_on']}; "
         f"{facts['gained']:.1%} of these gained.\n"
-        f"True errors stay below {trust.bound_factor:.2f} times the expected one in 90 of 100 cases; on groups "
-        f"left out of the calibration in {100 * left_out['mean']:.1f} (worst group "
+        f"True errors stay below {trust.bound_factor:.2f} times the expected one in 90 of 100 cases; on "
+        f"groups left out of the calibration in {100 * left_out['mean']:.1f} (worst group "
         f"{100 * left_out['worst']:.1f})."
     )
 

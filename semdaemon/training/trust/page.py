@@ -28,17 +28,11 @@ def section(
         [
             _method(stored, min_confidence),
             _bottom_line(check, said),
-            f"![Expected against true error, confidence against share of gains, and risk]({'images/' + PLOT})",
+            f"![Expected and true error, confidence and share of gains, risk](images/{PLOT})",
             "The expected error by tenths of the tiles, the least first; shares of the frame's range:",
-            _table(
-                ["expected", "true", f"within the bound of {COVERAGE:.0%}", "tiles"],
-                ([f"{b.believed:.4f}", f"{b.true:.4f}", f"{b.share:.1%}", b.count] for b in check.errors),
-            ),
+            _errors(check),
             "What is left where the least confident tiles keep their original:",
-            _table(
-                ["left as they are", "error of the others", "did not gain", "farther from the truth than before"],
-                ([f"{r.abstained:.0%}", f"{r.error:.4f}", f"{r.loss:.2%}", f"{r.harm:.2%}"] for r in check.risks),
-            ),
+            _risks(check),
             "### Pictures unlike the training",
             _unlike(fates, min_confidence),
         ]
@@ -50,24 +44,45 @@ def _method(stored: dict[str, Any], min_confidence: float) -> str:
     return (
         "Of every refocused tile the daemon says how far it is off (`expected_error`), what that stays below "
         f"with a probability of {COVERAGE:.0%} (`error_bound`), how likely the result is closer to the truth "
-        "than the original, smoothed or not (`confidence`), and how unlike the tile is to those that all this "
-        "was fitted to (`novelty`).\n"
-        f"A region with a confidence below {min_confidence:g} (`refocus.min_confidence`) or a novelty above 1 "
-        "is rejected: its original stands.\n"
+        "than the original, smoothed or not (`confidence`), and how unlike the tile is to those that all "
+        "this was fitted to (`novelty`).\n"
+        f"A region with a confidence below {min_confidence:g} (`refocus.min_confidence`) or a novelty above "
+        "1 is rejected: its original stands.\n"
         f"Fitted to {tiles['fitted_to']:,} tiles of the specimens trained on, calibrated on "
         f"{tiles['calibrated_on']:,} tiles of those that the training set aside; on each of their "
-        f"{left_out['groups']} groups, calibrated on the others, the bound held for {left_out['mean']:.1%} of "
-        f"the tiles (worst group {left_out['worst']:.1%})."
+        f"{left_out['groups']} groups, calibrated on the others, the bound held for "
+        f"{left_out['mean']:.1%} of the tiles (worst group {left_out['worst']:.1%})."
     )
 
 
 def _bottom_line(check: Check, said: str) -> str:
     return (
         f"Checked on {said}: {check.tiles:,} tiles in {check.regions:,} regions.\n"
-        f"The bound held for **{check.tiles_covered:.1%}** of the tiles and {check.regions_covered:.1%} of the "
-        f"regions; confidence tells gain from loss with an area under the curve of {check.told_apart:.3f}; "
-        f"{check.novel:.1%} of the tiles are unlike the training, {check.rejected:.1%} are rejected."
+        f"The bound held for **{check.tiles_covered:.1%}** of the tiles and {check.regions_covered:.1%} of "
+        f"the regions; confidence tells gain from loss with an area under the curve of "
+        f"{check.told_apart:.3f}; {check.novel:.1%} of the tiles are unlike the training, {check.rejected:.1%} are rejected."
     )
+
+
+def _errors(check: Check) -> str:
+    head = ["expected", "true", f"within the bound of {COVERAGE:.0%}", "tiles"]
+    return _table(
+        head, ([f"{b.believed:.4f}", f"{b.true:.4f}", f"{b.share:.1%}", b.count] for b in check.errors)
+    )
+
+
+def _risks(check: Check) -> str:
+    head = [
+        "left as they are",
+        "error of the others",
+        "of them, no gain",
+        "farther from the truth than before",
+    ]
+    rows = (
+        [f"{risk.abstained:.0%}", f"{risk.error:.4f}", f"{risk.loss:.2%}", f"{risk.harm:.2%}"]
+        for risk in check.risks
+    )
+    return _table(head, rows)
 
 
 def _unlike(fates: Sequence[Fate], min_confidence: float) -> str:

@@ -46,7 +46,11 @@ def _errors(panel: Any, check: Check, trust: Trust) -> None:
     most = 1.08 * max(*believed, *true)
     panel.plot([0, most], [0, most], color=_GREY, linewidth=1, label="as expected")
     panel.plot(
-        [0, most], [0, most * trust.bound_factor], color=_ORANGE, linestyle="--", label=f"bound ({COVERAGE:.0%})"
+        [0, most],
+        [0, most * trust.bound_factor],
+        color=_ORANGE,
+        linestyle="--",
+        label=f"bound ({COVERAGE:.0%})",
     )
     panel.plot(believed, true, "o-", color=_BLUE, label="a tenth of the tiles")
     panel.set(xlim=(0, most), ylim=(0, most * 1.15), title="Error")
@@ -68,7 +72,9 @@ def _risks(panel: Any, check: Check) -> None:
     share = [100 * risk.abstained for risk in check.risks]
     panel.plot(share, [100 * r.loss for r in check.risks], "o-", color=_BLUE, label="no gain")
     panel.plot(share, [100 * r.harm for r in check.risks], "s--", color=_ORANGE, label="farther than before")
-    panel.set(title="Abstention", xlabel="least confident tiles left as they are, %", ylabel="of the others, %")
+    panel.set(
+        title="Abstention", xlabel="least confident tiles left as they are, %", ylabel="of the others, %"
+    )
     panel.set_ylim(bottom=0)
     error = panel.twinx()
     error.spines[["top"]].set_visible(False)

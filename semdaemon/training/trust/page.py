@@ -60,7 +60,8 @@ def _bottom_line(check: Check, said: str) -> str:
         f"Checked on {said}: {check.tiles:,} tiles in {check.regions:,} regions.\n"
         f"The bound held for **{check.tiles_covered:.1%}** of the tiles and {check.regions_covered:.1%} of "
         f"the regions; confidence tells gain from loss with an area under the curve of "
-        f"{check.told_apart:.3f}; {check.novel:.1%} of the tiles are unlike the training, {check.rejected:.1%} are rejected."
+        f"{check.told_apart:.3f}; {check.novel:.1%} of the tiles are unlike the training, "
+        f"{check.rejected:.1%} are rejected."
     )
 
 

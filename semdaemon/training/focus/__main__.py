@@ -25,6 +25,8 @@ def _arguments() -> argparse.ArgumentParser:
     train.add_argument("--out", type=Path, required=True, help="folder of checkpoint and log")
     train.add_argument("--minutes", type=float, help="end by the clock")
     train.add_argument("--iterations", type=int, help="end by count: reproducible")
+    train.add_argument("--from", dest="start_from", type=Path, help="start: .onnx or checkpoint")
+    train.add_argument("--learning-rate", type=float, default=2e-3)
     train.add_argument("--seed", type=int, default=0)
     export = commands.add_parser("export", help="checkpoint to .onnx and card, calibrated")
     export.add_argument("--run", type=Path, required=True, help="the training's --out")
@@ -47,7 +49,15 @@ def _arguments() -> argparse.ArgumentParser:
 def _train(given: argparse.Namespace) -> None:
     from semdaemon.training.focus.trainer import Plan, Trainer
 
-    plan = Plan(given.data, given.out, minutes=given.minutes, iterations=given.iterations, seed=given.seed)
+    plan = Plan(
+        given.data,
+        given.out,
+        minutes=given.minutes,
+        iterations=given.iterations,
+        seed=given.seed,
+        learning_rate=given.learning_rate,
+        start_from=given.start_from,
+    )
     Trainer(plan).run()
 
 

@@ -28,6 +28,7 @@ from semdaemon.training.corpus import CorpusFrame, Image, load_corpus
 from semdaemon.training.export import commit_here
 from semdaemon.training.focus.card import write_card
 from semdaemon.training.focus.network import BINS, SIGMA_IN_FOCUS_PX, TILE_PX, soft_labels
+from semdaemon.training.focus.scenes import own_sigma_px
 
 FORMS = ("even", "even", "tilted", "tilted", "curved", "curved", "stepped", "island")
 _SHARP_SHARE = 0.3
@@ -36,9 +37,6 @@ _DOSES = (5.0, 1000.0)
 _PER_FRAME = 16
 _WANTED_COVERAGE = 0.95
 """A little over what is stated: on other materials it is a little less."""
-_SIGMA_TIMES_CUTOFF = 0.19
-"""Blur in pixels times the frequency where signal meets noise: measured over the training frames."""
-
 _MIXED = 1.5
 """A tile whose blurs differ by more than this factor has no blur of its own."""
 
@@ -246,11 +244,6 @@ def _island(shape: tuple[int, ...], rng: np.random.Generator) -> npt.NDArray[np.
     top, left = (int(rng.integers(n - s + 1)) for n, s in zip(shape, size, strict=True))
     inside[top : top + size[0], left : left + size[1]] = True
     return inside
-
-
-def own_sigma_px(frame: CorpusFrame) -> float:
-    """Blur that a frame has by itself, from where its signal meets its noise."""
-    return max(SIGMA_IN_FOCUS_PX, _SIGMA_TIMES_CUTOFF / max(frame.cutoff, 1e-3))
 
 
 def _blur(radius_px: Image, frame: CorpusFrame) -> float:

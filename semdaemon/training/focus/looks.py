@@ -16,9 +16,9 @@ from semdaemon.frame import Area
 from semdaemon.settings import Focus
 from semdaemon.training import degrade
 from semdaemon.training.corpus import CorpusFrame, Image
-from semdaemon.training.focus.context import own_sigma_px
 from semdaemon.training.focus.evaluation import Facts, Figures
 from semdaemon.training.focus.network import TILE_PX
+from semdaemon.training.focus.scenes import own_sigma_px
 
 Codes = npt.NDArray[np.uint8]
 

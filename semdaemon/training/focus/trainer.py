@@ -6,7 +6,7 @@ import json
 import math
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +15,22 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from semdaemon.refocus.allocator import keep_big_blocks
 from semdaemon.training import checkpoint
 from semdaemon.training.corpus import Image, load_corpus
 from semdaemon.training.focus import evaluation
-from semdaemon.training.focus.examples import Recipe, draw_batch
+from semdaemon.training.focus.examples import draw_batch
 from semdaemon.training.focus.network import SigmaNetwork, bin_edges_px, soft_labels
+from semdaemon.training.focus.recipe import Recipe
+from semdaemon.training.focus.warmstart import start_from
 
 _TELL_EVERY_S = 15.0
 _SAVE_EVERY_S = 60.0
 _VALIDATE_EVERY_S = 300.0
 _WARM_UP = 200
+_COOLING = 0.3
+"""The last part of a training, in which the learning rate falls (a cosine); it is constant before, so that a
+schedule by the clock loses little where a busy machine gives most of its time late."""
 _AVERAGING = 0.998
 
 
@@ -45,6 +51,7 @@ class Plan:
     learning_rate: float = 2e-3
     weight_decay: float = 1e-3
     validation_fraction: float = 0.15
+    start_from: Path | None = None
 
 
 class Trainer:
@@ -56,6 +63,10 @@ class Trainer:
         self.rng = np.random.default_rng(plan.seed)
         self.corpus = load_corpus(plan.data, validation_fraction=plan.validation_fraction, seed=plan.seed)
         self.network = SigmaNetwork().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if plan.start_from:
+            full_tiles = replace(plan.recipe, tile_side_shares=(1.0, 0.0, 0.0))
+            tiles, _ = draw_batch(self.corpus, full_tiles, self.rng)
+            start_from(plan.start_from, self.network, torch.from_numpy(tiles))
         self.average = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
         self.optimiser = torch.optim.AdamW(
             self.network.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay
@@ -71,6 +82,7 @@ class Trainer:
 
     def run(self) -> None:
         """Train to the end of the plan, going on from a checkpoint in the output folder."""
+        keep_big_blocks()
         self.plan.out.mkdir(parents=True, exist_ok=True)
         if self.path.exists():
             header = checkpoint.restore(self.path, self.network, self.average, self.optimiser)
@@ -118,6 +130,7 @@ class Trainer:
             "learning_rate": self.plan.learning_rate,
             "weight_decay": self.plan.weight_decay,
             "validation_fraction": self.plan.validation_fraction,
+            "started_from": self.plan.start_from and self.plan.start_from.name,
             "progress": vars(self.progress),
             "rng": self.rng.bit_generator.state,
         }
@@ -125,7 +138,8 @@ class Trainer:
 
     def _learning_rate(self) -> float:
         warm = min(1.0, (1 + self.progress.iteration) / _WARM_UP)
-        return self.plan.learning_rate * warm * (1 + math.cos(math.pi * min(1.0, self.fraction_done()))) / 2
+        cooled = max(0.0, min(1.0, self.fraction_done()) - 1 + _COOLING) / _COOLING
+        return self.plan.learning_rate * warm * (1 + math.cos(math.pi * cooled)) / 2
 
     @torch.no_grad()
     def _update_average(self) -> None:

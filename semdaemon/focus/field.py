@@ -34,6 +34,8 @@ class Smoothness:
         Half width of the change of ``ln sigma`` from one tile to the next where there is no step.
     doubt
         Probability that what a tile says is about its material and not about its blur.
+    faint
+        Power of what a tile says whose rows do not stand out of noise: with others it may say something.
     own, trust
         What a tile says counts to itself and to others as this power of its likelihood, 0 to 1.
     reweighting
@@ -47,6 +49,7 @@ class Smoothness:
     step_share: float = 0.01
     change: float = 0.09
     doubt: float = 0.1
+    faint: float = 0.0
     own: float = 0.9
     trust: float = 0.15
     reweighting: float = 0.6
@@ -54,8 +57,15 @@ class Smoothness:
     sweeps: int = 8
 
 
+def voices(
+    known: npt.NDArray[np.bool_], faint: npt.NDArray[np.bool_], smoothness: Smoothness
+) -> npt.NDArray[np.float64]:
+    """(n,) how far each tile is heard: fully with signal, less where it is faint, else not at all."""
+    return np.where(known, 1.0, np.where(faint, smoothness.faint, 0.0))
+
+
 def with_context(
-    estimate: Estimate, known: npt.NDArray[np.bool_], shape: tuple[int, int], smoothness: Smoothness
+    estimate: Estimate, voice: npt.NDArray[np.floating], shape: tuple[int, int], smoothness: Smoothness
 ) -> Estimate:
     """Each tile's estimate in the light of its neighbours'.
 
@@ -63,15 +73,15 @@ def with_context(
     ----------
     estimate
         Of the tiles of one frame, row by row.
-    known
-        (n,) bool: tiles that have something to say; the others only pass on what they hear.
+    voice
+        (n,) 0 to 1, see `voices`: the power of what a tile says; at 0 it only passes on what it hears.
     shape
         Rows and columns of tiles.
     """
     levels_px, shares = shares_of(estimate)
-    says = known & np.isfinite(shares).all(axis=1)
+    says = np.where(np.isfinite(shares).all(axis=1), voice, 0.0)[:, None]
     prior = prior_of(estimate, shares.shape[1])
-    likelihood = np.where(says[:, None], (1 - smoothness.doubt) * shares / prior + smoothness.doubt, 1.0)
+    likelihood = np.where(says > 0, (1 - smoothness.doubt) * shares / prior + smoothness.doubt, 1.0) ** says
     belief = propagate(likelihood.reshape(*shape, -1), prior, np.log(levels_px), smoothness)
     return from_shares(belief.reshape(len(shares), -1), levels_px, prior=estimate.prior)
 

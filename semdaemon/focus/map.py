@@ -14,10 +14,10 @@ from semdaemon.focus.analytic import CURVES, MeasureScorer
 from semdaemon.focus.artefacts import examine
 from semdaemon.focus.blur import Blur, frame_blur
 from semdaemon.focus.estimate import Array, Estimate, Scorer, joined
-from semdaemon.focus.field import Smoothness, with_context
+from semdaemon.focus.field import Smoothness, voices, with_context
 from semdaemon.focus.stored import damaged, packed, unpacked
 from semdaemon.focus.survey import NOTHING, Survey, survey
-from semdaemon.focus.tiles import Grid, has_signal
+from semdaemon.focus.tiles import Grid, has_signal, is_blank
 from semdaemon.frame import Area, Frame, Pixels
 from semdaemon.plugs import load_plug
 from semdaemon.settings import Focus
@@ -152,11 +152,13 @@ def focus_map(frame: Frame, settings: Focus, scorer: Scorer) -> FocusMap:
     shape = (grid.rows, grid.cols)
     tiles = grid.tiles(frame.image)
     fitness = examine(frame.image, tiles)
-    estimate, known = estimate_alone(frame.image, tiles, scorer)
+    estimate, known, faint = estimate_alone(frame.image, tiles, scorer)
     known &= ~fitness.unfit
+    faint &= ~fitness.unfit
     smoothness: Smoothness | None = getattr(scorer, "smoothness", None)
     if settings.context and smoothness:
-        judged = judge_in_context(estimate, known, shape, settings, smoothness)
+        voice = voices(known, faint, smoothness)
+        judged = judge_in_context(estimate, voice, shape, settings, smoothness)
     else:
         judged = judge(estimate, settings)
     sigma_px, relative_sd, score, verdict = judged
@@ -192,16 +194,18 @@ def in_pixels(settings: Focus, frame: Frame) -> Focus:
 
 def estimate_alone(
     image: Pixels, tiles: Sequence[Pixels], scorer: Scorer
-) -> tuple[Estimate, npt.NDArray[np.bool_]]:
-    """What a scorer says of each tile of an image area by itself, and which hold anything to judge."""
+) -> tuple[Estimate, npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """What a scorer says of each tile of an image area by itself; which have signal; which may, in noise."""
     extremes = (image.min(), image.max())
-    known, parts = np.zeros(len(tiles), bool), []
+    known, faint, parts = np.zeros(len(tiles), bool), np.zeros(len(tiles), bool), []
     for start in range(0, len(tiles), _BATCH_TILES):
         batch = np.stack([tiles[i] for i in range(start, min(start + _BATCH_TILES, len(tiles)))])
         known[start : start + len(batch)] = [has_signal(tile, extremes) for tile in batch]
+        faint[start : start + len(batch)] = [not is_blank(tile, extremes) for tile in batch]
         parts.append(scorer.estimate(batch.astype(np.float32)))
     estimate = joined(parts)
-    return estimate, known & np.isfinite(estimate.sigma_px)
+    said = np.isfinite(estimate.sigma_px)
+    return estimate, known & said, faint & ~known & said
 
 
 def judge(estimate: Estimate, settings: Focus) -> tuple[Array, Array, Array, npt.NDArray[np.uint8]]:
@@ -229,7 +233,7 @@ def judge(estimate: Estimate, settings: Focus) -> tuple[Array, Array, Array, npt
 
 def judge_in_context(
     estimate: Estimate,
-    known: npt.NDArray[np.bool_],
+    voice: npt.NDArray[np.floating],
     shape: tuple[int, int],
     settings: Focus,
     smoothness: Smoothness,
@@ -239,10 +243,11 @@ def judge_in_context(
     A particle that stands out of the plane of focus is a step on every side: nobody there can vouch for it.
     """
     alone = judge(estimate, settings)[3]
-    sigma_px, relative_sd, score, verdict = judge(with_context(estimate, known, shape, smoothness), settings)
+    sigma_px, relative_sd, score, verdict = judge(with_context(estimate, voice, shape, smoothness), settings)
     out_of_focus = [np.isin(codes, (BLURRED, BEYOND_REPAIR)) for codes in (alone, verdict)]
-    verdict[known & (alone == SHARP) & out_of_focus[1]] = UNDECIDED
-    verdict[known & out_of_focus[0] & (verdict == SHARP)] = UNDECIDED
+    heard = voice > 0
+    verdict[heard & (alone == SHARP) & out_of_focus[1]] = UNDECIDED
+    verdict[heard & out_of_focus[0] & (verdict == SHARP)] = UNDECIDED
     return sigma_px, relative_sd, score, verdict
 
 

@@ -86,15 +86,21 @@ def has_signal(tile: Pixels, extremes: tuple[Any, Any]) -> bool:
     extremes
         Lowest and highest value of the whole image area.
     """
-    for level in extremes:
-        if np.count_nonzero(tile == level) >= _SATURATED_SHARE * tile.size:
-            return False
+    if is_blank(tile, extremes):
+        return False
     centred = _flattened(tile.astype(np.float32))
     power = float(np.mean(centred * centred))
     if power <= 0 or tile.shape[0] < 3:
         return False
     lags = [float(np.mean(centred[lag:] * centred[:-lag])) / power for lag in (1, 2)]
     return bool(max(lags) > _NOISE_SDS / tile.size**0.5)
+
+
+def is_blank(tile: Pixels, extremes: tuple[Any, Any]) -> bool:
+    """Whether a tile is constant, or mostly at the frame's lowest or highest level."""
+    if tile.min() == tile.max():
+        return True
+    return any(np.count_nonzero(tile == level) >= _SATURATED_SHARE * tile.size for level in extremes)
 
 
 def _flattened(tile: FloatImage) -> FloatImage:

@@ -7,7 +7,7 @@ on those it errs less and less alike from tile to tile.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ import numpy.typing as npt
 import torch
 
 from semdaemon.focus.estimate import Estimate, Scorer, shares_of
-from semdaemon.focus.field import Smoothness, with_context
+from semdaemon.focus.field import Smoothness, voices, with_context
 from semdaemon.focus.map import UNDECIDED, estimate_alone, judge, judge_in_context
 from semdaemon.focus.sigma import SigmaScorer, read_card
 from semdaemon.focus.tiles import Grid
@@ -27,7 +27,7 @@ from semdaemon.training import degrade
 from semdaemon.training.corpus import CorpusFrame, Image, load_corpus
 from semdaemon.training.export import commit_here
 from semdaemon.training.focus.card import write_card
-from semdaemon.training.focus.network import BINS, SIGMA_IN_FOCUS_PX, TILE_PX, soft_labels
+from semdaemon.training.focus.network import TILE_PX, soft_labels
 from semdaemon.training.focus.scenes import own_sigma_px
 
 FORMS = ("even", "even", "tilted", "tilted", "curved", "curved", "stepped", "island")
@@ -35,6 +35,9 @@ _SHARP_SHARE = 0.3
 _RADIUS_PX = (0.8, 20.0)
 _DOSES = (5.0, 1000.0)
 _PER_FRAME = 16
+_HARD_SHARE = 0.35
+_CORRELATION = (0.1, 0.7)
+_CONTRAST = (0.4, 1.0)
 _WANTED_COVERAGE = 0.95
 """A little over what is stated: on other materials it is a little less."""
 _MIXED = 1.5
@@ -42,6 +45,7 @@ _MIXED = 1.5
 
 _CANDIDATES: dict[str, tuple[float, ...]] = {
     "doubt": (0.001, 0.003, 0.01, 0.03, 0.06, 0.1, 0.2),
+    "faint": (0.0, 0.3, 0.6, 1.0),
     "own": (0.5, 0.6, 0.7, 0.8, 0.9, 1.0),
     "trust": (0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0),
     "change": (0.02, 0.04, 0.06, 0.09, 0.13, 0.2, 0.3),
@@ -58,8 +62,9 @@ class Case:
     ----------
     form
         One of `FORMS`.
-    estimate, known, shape
-        What the scorer says of each tile by itself; which have signal; rows and columns.
+    estimate, known, faint, shape
+        What the scorer says of each tile by itself; which have signal, and which may in noise; rows and
+        columns.
     truth_px
         (n,) blur of each tile in pixels, NaN where it holds several.
     dose
@@ -69,6 +74,7 @@ class Case:
     form: str
     estimate: Estimate
     known: npt.NDArray[np.bool_]
+    faint: npt.NDArray[np.bool_]
     shape: tuple[int, int]
     truth_px: npt.NDArray[np.float64]
     dose: float
@@ -79,9 +85,13 @@ class Case:
         if smoothness is None:
             estimate, verdict = self.estimate, judge(self.estimate, settings)[3]
         else:
-            estimate = with_context(self.estimate, self.known, self.shape, smoothness)
-            verdict = judge_in_context(self.estimate, self.known, self.shape, settings, smoothness)[3]
+            voice = voices(self.known, self.faint, smoothness)
+            estimate = self.in_context(smoothness)
+            verdict = judge_in_context(self.estimate, voice, self.shape, settings, smoothness)[3]
         return estimate, np.where(self.known, verdict, UNDECIDED).astype(np.uint8)
+
+    def in_context(self, smoothness: Smoothness) -> Estimate:
+        return with_context(self.estimate, voices(self.known, self.faint, smoothness), self.shape, smoothness)
 
 
 def fit(cases: Sequence[Case], start: Smoothness | None = None) -> Smoothness:
@@ -109,7 +119,7 @@ def coverage(cases: Sequence[Case], smoothness: Smoothness | None) -> float:
     for case in cases:
         estimate = case.estimate
         if smoothness:
-            estimate = with_context(estimate, case.known, case.shape, smoothness)
+            estimate = case.in_context(smoothness)
         chosen = case.known & np.isfinite(case.truth_px)
         levels_px, shares = shares_of(estimate)
         inside.append(within_90(np.cumsum(shares[chosen], axis=1), levels_px, case.truth_px[chosen]))
@@ -134,7 +144,7 @@ def surprise(cases: Sequence[Case], smoothness: Smoothness | None) -> float:
     for case in cases:
         estimate = case.estimate
         if smoothness:
-            estimate = with_context(estimate, case.known, case.shape, smoothness)
+            estimate = case.in_context(smoothness)
         chosen = case.known & np.isfinite(case.truth_px)
         labels = soft_labels(torch.tensor(case.truth_px[chosen], dtype=torch.float32)).numpy()
         shares = np.maximum(shares_of(estimate)[1][chosen], 1e-9)
@@ -144,24 +154,36 @@ def surprise(cases: Sequence[Case], smoothness: Smoothness | None) -> float:
 
 
 def draw_cases(
-    frames: Sequence[CorpusFrame], scorer: Scorer, *, per_frame: int = 8, seed: int = 0
+    frames: Sequence[CorpusFrame], scorer: Scorer, *, per_frame: int = 8, seed: int = 0, hard: bool = False
 ) -> list[Case]:
-    """Each frame ``per_frame`` times, every form of focus in turn."""
+    """Each frame ``per_frame`` times, every form of focus in turn; see `draw_case`."""
     rng = np.random.default_rng(seed)
     return [
-        draw_case(frame, FORMS[i % len(FORMS)], scorer, rng) for frame in frames for i in range(per_frame)
+        draw_case(frame, FORMS[i % len(FORMS)], scorer, rng, hard=hard)
+        for frame in frames
+        for i in range(per_frame)
     ]
 
 
-def draw_case(frame: CorpusFrame, form: str, scorer: Scorer, rng: np.random.Generator) -> Case:
-    """One frame with a random focus of a form, a random dose, 8 bits."""
+def draw_case(
+    frame: CorpusFrame, form: str, scorer: Scorer, rng: np.random.Generator, *, hard: bool = False
+) -> Case:
+    """One frame with a random focus of a form, a random dose, 8 bits.
+
+    Where it may be ``hard``, some have noise that lines carry on, or little contrast on a background.
+    """
     seen, radius_px = defocused(frame.pixels, form, rng)
-    dose = float(np.exp(rng.uniform(*np.log(_DOSES))))
-    image = degrade.quantise(degrade.expose(seen, dose, rng), 8)
+    dose, correlation = float(np.exp(rng.uniform(*np.log(_DOSES)))), 0.0
+    if hard and rng.random() < _HARD_SHARE:
+        correlation = rng.uniform(*_CORRELATION)
+    if hard and rng.random() < _HARD_SHARE:
+        contrast = np.float32(rng.uniform(*_CONTRAST))
+        seen = contrast * seen + np.float32(rng.uniform(0, 1 - contrast))
+    image = degrade.quantise(degrade.expose(seen, dose, rng, fast_axis_correlation=correlation), 8)
     grid = Grid(Area.whole(image.shape), TILE_PX)
-    estimate, known = estimate_alone(image, grid.tiles(image), scorer)
+    estimate, known, faint = estimate_alone(image, grid.tiles(image), scorer)
     truth = np.array([_blur(tile, frame) for tile in grid.tiles(radius_px)])
-    return Case(form, estimate, known, (grid.rows, grid.cols), truth, dose)
+    return Case(form, estimate, known, faint, (grid.rows, grid.cols), truth, dose)
 
 
 def defocused(sharp: Image, form: str, rng: np.random.Generator) -> tuple[Image, Image]:
@@ -182,33 +204,14 @@ def defocused(sharp: Image, form: str, rng: np.random.Generator) -> tuple[Image,
     return degrade.blur_varying(sharp, radius_map, levels=8), np.asarray(radius_map, np.float32)
 
 
-def prior_of_recipe(recipe: Mapping[str, Any]) -> list[float]:
-    """Share of each bin of blur among a recipe's examples (its fields as they stand in a card)."""
-    ranges = (recipe["radius_px"], recipe.get("slight_radius_px", (1.0, 1.0)))
-    wide, slight = (np.geomspace(float(low), float(high), 1000) for low, high in ranges)
-    slight_share, sharp_share = recipe.get("slight_share", 0.0), recipe["sharp_share"]
-    parts = [
-        (sharp_share, np.array([0.0])),
-        ((1 - sharp_share) * (1 - slight_share), wide),
-        ((1 - sharp_share) * slight_share, slight),
-    ]
-    shares = torch.zeros(BINS)
-    for share, radius_px in parts:
-        blur = torch.tensor(np.hypot(SIGMA_IN_FOCUS_PX, radius_px / 2), dtype=torch.float32)
-        shares += share * soft_labels(blur).mean(dim=0)
-    return [round(float(share), 6) for share in shares]
-
-
 def into_card(model: Path, data: Path, *, seed: int = 0, tell: Callable[[str], None]) -> dict[str, Any]:
-    """Fit on the validation frames of the folder that a model was trained on; prior and fit into its card."""
+    """Fit on the validation frames of the folder that a model was trained on into its card."""
     card = read_card(model)
     made = card["training"]
-    card["prior"] = prior_of_recipe(made["recipe"])
-    write_card(model, card)
     fraction, split_seed = float(made["validation_fraction"]), int(made["seed"])
     frames = load_corpus(data, validation_fraction=fraction, seed=split_seed).validation
     tell(f"{len(frames)} validation frames, each {_PER_FRAME} times out of focus")
-    cases = draw_cases(frames, SigmaScorer(model=model), per_frame=_PER_FRAME, seed=seed)
+    cases = draw_cases(frames, SigmaScorer(model=model), per_frame=_PER_FRAME, seed=seed, hard=True)
     fitted = sharpened(cases, fit(cases))
     alone, helped = surprise(cases, None), surprise(cases, fitted)
     card["context"] = asdict(fitted)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,11 @@ import numpy as np
 import torch
 
 from semdaemon.training import checkpoint, degrade
-from semdaemon.training.corpus import load_corpus
+from semdaemon.training.corpus import Corpus, load_corpus
 from semdaemon.training.export import commit_here
 from semdaemon.training.focus import evaluation
 from semdaemon.training.focus.card import sources, write_card
-from semdaemon.training.focus.context import prior_of_recipe
+from semdaemon.training.focus.examples import draw_batch
 from semdaemon.training.focus.network import (
     SIGMA_IN_FOCUS_PX,
     TILE_PX,
@@ -24,10 +25,12 @@ from semdaemon.training.focus.network import (
     bin_edges_px,
     soft_labels,
 )
+from semdaemon.training.focus.recipe import Recipe
 from semdaemon.training.focus.trainer import averaged, logits_of
 
 _CALIBRATION_RADII_PX = (0.0, 0.0, 1.0, 2.0, 3.0, 5.0, 8.0, 13.0, 20.0)
 _CALIBRATION_DOSES = (5.0, 20.0, 100.0, 1000.0)
+_PRIOR_BATCHES = 200
 
 
 def export(run: Path, data: Path, model: Path) -> dict[str, Any]:
@@ -55,7 +58,7 @@ def export(run: Path, data: Path, model: Path) -> dict[str, Any]:
         "sigma_in_focus_px": SIGMA_IN_FOCUS_PX,
         "label": "sqrt(sigma_in_focus_px^2 + (R/2)^2) for a disc of radius R pixels",
         "levels_px": [round(float(edge), 6) for edge in bin_edges_px()],
-        "prior": prior_of_recipe(header["recipe"]),
+        "prior": prior_of(corpus, Recipe(**header["recipe"])),
         "temperature": round(fit_temperature(network, corpus.validation), 3),
         "training": {
             "command": "python -m semdaemon.training.focus train --data TRAIN --out RUN",
@@ -64,6 +67,7 @@ def export(run: Path, data: Path, model: Path) -> dict[str, Any]:
             "validation_fraction": header["validation_fraction"],
             "iterations": header["progress"]["iteration"],
             "minutes_on_one_core": round(header["progress"]["elapsed_s"] / 60, 1),
+            "started_from": header["started_from"],
             "learning_rate": header["learning_rate"],
             "weight_decay": header["weight_decay"],
             "recipe": header["recipe"],
@@ -75,6 +79,15 @@ def export(run: Path, data: Path, model: Path) -> dict[str, Any]:
     model.write_bytes(content)
     write_card(model, card)
     return card
+
+
+def prior_of(corpus: Corpus, recipe: Recipe, *, seed: int = 4) -> list[float]:
+    """Share of each bin of blur among a recipe's examples."""
+    rng = np.random.default_rng(seed)
+    only_labels = replace(recipe, tile_sides_px=(1,), tile_side_shares=(1.0,))
+    blur = np.concatenate([draw_batch(corpus, only_labels, rng)[1] for _ in range(_PRIOR_BATCHES)])
+    shares = soft_labels(torch.from_numpy(blur)).mean(dim=0)
+    return [round(float(share), 6) for share in shares]
 
 
 def as_onnx(network: SigmaNetwork) -> bytes:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from semdaemon.focus.estimate import Estimate, Scorer, joined
-from semdaemon.focus.field import Smoothness, with_context
+from semdaemon.focus.field import Smoothness, voices, with_context
 from semdaemon.focus.map import UNDECIDED, estimate_alone, judge, judge_in_context
 from semdaemon.focus.tiles import Grid
 from semdaemon.frame import Area
@@ -102,14 +102,14 @@ def look_at(image: Image, scorer: Scorer, facts: tuple[int, float, float]) -> Lo
     """What the scorer says of one image, whose ``(frame, radius_px, dose)`` are known."""
     grid = Grid(Area.whole(image.shape), TILE_PX)
     tiles, settings = grid.tiles(image), Focus()
-    alone, known = estimate_alone(image, tiles, scorer)
+    alone, known, faint = estimate_alone(image, tiles, scorer)
     verdicts = [judge(alone, settings)[3]] * 2
     context = alone
     smoothness: Smoothness | None = getattr(scorer, "smoothness", None)
     if smoothness:
-        shape = (grid.rows, grid.cols)
-        context = with_context(alone, known, shape, smoothness)
-        verdicts[1] = judge_in_context(alone, known, shape, settings, smoothness)[3]
+        shape, voice = (grid.rows, grid.cols), voices(known, faint, smoothness)
+        context = with_context(alone, voice, shape, smoothness)
+        verdicts[1] = judge_in_context(alone, voice, shape, settings, smoothness)[3]
     codes = [np.where(known, verdict, UNDECIDED).astype(np.uint8) for verdict in verdicts]
     return Look(*facts, tiles, alone, context, known, *codes)
 

@@ -111,6 +111,20 @@ def from_shares(
     )
 
 
+def prior_of(estimate: Estimate, bins: int) -> npt.NDArray[np.float64]:
+    """What the scorer held likely before it looked; even where it does not say."""
+    if estimate.prior is None:
+        return np.full(bins, 1.0 / bins)
+    prior = np.maximum(estimate.prior.astype(np.float64), 1e-4)
+    return np.asarray(prior / prior.sum(), np.float64)
+
+
+def without_prior(estimate: Estimate) -> Estimate:
+    """What the tiles alone say: the same with what the scorer held likely beforehand taken out."""
+    levels_px, shares = shares_of(estimate)
+    return from_shares(shares / prior_of(estimate, shares.shape[1]), levels_px)
+
+
 def joined(parts: list[Estimate]) -> Estimate:
     """The estimates of several calls of one scorer as one."""
     first = parts[0]

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from semdaemon.focus.estimate import Estimate, from_shares, shares_of
+from semdaemon.focus.estimate import Estimate, from_shares, prior_of, shares_of
 
 
 @dataclass(frozen=True)
@@ -114,14 +114,6 @@ def transition(
     near = 1 / (1 + ((middles[:, None] - middles) / smoothness.change) ** 2)
     near /= near.sum(axis=1, keepdims=True)
     return np.asarray((1 - smoothness.step_share) * near + smoothness.step_share * prior, np.float64)
-
-
-def prior_of(estimate: Estimate, bins: int) -> npt.NDArray[np.float64]:
-    """What the scorer held likely before it looked; even where it does not say."""
-    if estimate.prior is None:
-        return np.full(bins, 1.0 / bins)
-    prior = np.maximum(estimate.prior.astype(np.float64), 1e-4)
-    return np.asarray(prior / prior.sum(), np.float64)
 
 
 def _shifted(sent: npt.NDArray[np.float64], direction: int) -> npt.NDArray[np.float64]:

@@ -5,6 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from semdaemon.focus import UNDECIDED
+from semdaemon.settings import Focus
+from semdaemon.training.focus.selection import error_needed, expected_when_decided
+
 BEGIN = "<!-- figures: written by semdaemon evaluate --focus --card --page -->"
 END = "<!-- end of figures -->"
 
@@ -15,6 +19,16 @@ _COLUMNS = {
     "R = 3, sharp 10, blurred 200": "auc_r3_sharp_10_blurred_200",
     "R = 3, sharp 200, blurred 10": "auc_r3_sharp_200_blurred_10",
 }
+_BESIDE = [
+    "e/px",
+    "error, all tiles",
+    "decided",
+    "error, decided",
+    "the same, prior taken out",
+    "decided, calibrated",
+    "error, decided, calibrated",
+    "error of all for 0.20",
+]
 _UNEVEN = {
     "wrong": ("wrong", "{:.1%}"),
     "undecided": ("undecided", "{:.0%}"),
@@ -70,6 +84,8 @@ def _of_blur(figures: dict[str, Any]) -> list[str]:
             context["median_relative_error"],
             context["median_relative_error_decided"],
         ),
+        "### Beside the limit: disc of 2 px, in context, measured and as of a calibrated estimator\n",
+        _beside_the_limit(context),
         "### The stated 90 % interval holds the truth in\n",
         _coverage(alone["coverage_90"], context["coverage_90"]),
         "### Verdicts of tiles alone, % sharp / blurred / beyond repair / undecided\n",
@@ -110,6 +126,30 @@ def _three_grids(*tables: dict[str, dict[str, float | None]]) -> str:
         for radius in tables[0]
     ]
     return _table(["disc R", *(f"{dose} e/px" for dose in doses)], rows)
+
+
+def _beside_the_limit(context: dict[str, Any], radius: str = "2") -> str:
+    """Error of all tiles and of those decided, beside what deciding alone makes of the error of all."""
+    if radius not in context["verdicts"]:
+        return ""
+    limit_px, confidence = Focus().sharp_sigma_px, Focus().confidence
+    rows = []
+    for dose, shares in context["verdicts"][radius].items():
+        over_all, truth_px, decided, unshrunk = (
+            context[name][radius][dose]
+            for name in (
+                "median_relative_error",
+                "true_sigma_px",
+                "median_relative_error_decided",
+                "median_relative_error_decided_no_prior",
+            )
+        )
+        share, error = expected_when_decided(over_all, truth_px, limit_px=limit_px, confidence=confidence)
+        bound = error_needed(0.2, truth_px, limit_px=limit_px, confidence=confidence)
+        measured = [f"{1 - shares[UNDECIDED]:.0%}", _figure(decided, "{:.2f}"), _figure(unshrunk, "{:.2f}")]
+        calibrated = [f"{share:.0%}", f"{error:.2f}", f"{bound:.2f}"]
+        rows.append([dose, _figure(over_all, "{:.2f}"), *measured, *calibrated])
+    return _table(_BESIDE, rows)
 
 
 def _coverage(alone: dict[str, float], context: dict[str, float]) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from semdaemon.focus import BLURRED, SHARP, UNDECIDED, measures
-from semdaemon.focus.estimate import Estimate
+from semdaemon.focus.estimate import Estimate, without_prior
 from semdaemon.focus.sigma import SigmaScorer, read_card
 from semdaemon.settings import Focus
 from semdaemon.training.corpus import CorpusFrame, Image, load_corpus, load_frames
@@ -176,12 +176,14 @@ def told(looks: Sequence[Look], frames: Sequence[CorpusFrame], *, context: bool)
     facts, estimate = facts_of(looks), estimates_of(looks, context=context)
     codes, known = verdicts_of(looks, context=context), np.concatenate([one.known for one in looks])
     error = np.abs(estimate.sigma_px / truth - 1).astype(np.float64)
+    unshrunk = np.abs(without_prior(estimate).sigma_px / truth - 1).astype(np.float64)
     decided = codes != UNDECIDED
     return {
         "true_sigma_px": _medians(facts, truth, known),
         "median_sigma_px": _medians(facts, estimate.sigma_px.astype(np.float64), known),
         "median_relative_error": _medians(facts, error, known),
         "median_relative_error_decided": _medians(facts, error, decided),
+        "median_relative_error_decided_no_prior": _medians(facts, unshrunk, decided),
         "coverage_90": coverage(estimate, facts, truth, known),
         "verdicts": verdict_shares(facts, codes),
     }

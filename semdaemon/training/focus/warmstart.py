@@ -59,7 +59,8 @@ def _folded(path: Path) -> tuple[Weights, Weights]:
         ) from error
     graph = onnx.load_model(path).graph
     arrays = {one.name: onnx.numpy_helper.to_array(one) for one in graph.initializer}
-    convolutions, linear = [], []
+    convolutions: Weights = []
+    linear: Weights = []
     for node in graph.node:
         if node.op_type in ("Conv", "Gemm"):
             kept = convolutions if node.op_type == "Conv" else linear

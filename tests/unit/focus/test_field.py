@@ -8,7 +8,7 @@ from scipy.ndimage import gaussian_filter
 
 from semdaemon.focus import BLURRED, SHARP, UNDECIDED, Estimate, focus_map
 from semdaemon.focus.estimate import joined, shares_of
-from semdaemon.focus.field import Smoothness, transition, with_context
+from semdaemon.focus.field import Smoothness, transition, voices, with_context
 from semdaemon.focus.map import judge_in_context
 from semdaemon.frame import Area, Frame
 from semdaemon.settings import Focus
@@ -62,6 +62,19 @@ def test_tiles_without_signal_pass_on_what_they_hear_and_say_nothing() -> None:
     silent = np.array([True, True, False, True, True])
     after = with_context(told(blur, 0.1), silent, (1, 5), Smoothness())
     assert after.sigma_px[2] == pytest.approx(4.0, rel=0.2)
+
+
+def test_faint_tiles_are_heard_as_far_as_was_fitted_and_change_nothing_at_zero() -> None:
+    blur = np.full((1, 5), 4.0)
+    alone, known = told(blur, 0.3), np.array([True, False, False, False, True])
+    widths = []
+    for power in (0.0, 0.5, 1.0):
+        smoothness = Smoothness(faint=power)
+        after = with_context(alone, voices(known, ~known, smoothness), (1, 5), smoothness)
+        widths.append(float(after.relative_sd[2]))
+    assert widths[0] > widths[1] > widths[2]
+    silent = with_context(alone, known.astype(float), (1, 5), Smoothness())
+    assert float(silent.relative_sd[2]) == widths[0]
 
 
 def test_a_tile_alone_in_its_frame_is_judged_as_before_but_for_the_doubt() -> None:

@@ -16,7 +16,7 @@ from semdaemon.training.corpus import load_corpus
 from semdaemon.training.degrade import blur, gaussian_kernel
 from semdaemon.training.focus import context, evaluation, report
 from semdaemon.training.focus.context import into_card as fit_context
-from semdaemon.training.focus.examples import Recipe, draw_batch, draw_probe
+from semdaemon.training.focus.examples import draw_batch, draw_probe
 from semdaemon.training.focus.export import export
 from semdaemon.training.focus.network import (
     BINS,
@@ -28,10 +28,11 @@ from semdaemon.training.focus.network import (
     soft_labels,
 )
 from semdaemon.training.focus.page import BEGIN, END, write_tables
+from semdaemon.training.focus.recipe import Recipe
 from semdaemon.training.focus.report import into_card
 from semdaemon.training.focus.trainer import Plan, Trainer
 
-SMALL = Recipe(patch_px=160, patches=2, states_per_patch=2, tiles_per_state=2)
+SMALL = Recipe(patch_px=160, patches=2, states_per_patch=2, tiles_per_state=2, procedural_share=0)
 
 
 @pytest.fixture(autouse=True, scope="module")

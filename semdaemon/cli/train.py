@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from semdaemon.training.plan import Plan
 
 
 @click.command("train")
@@ -14,8 +18,12 @@ import click
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Folder of sharp frames; without it, simulated scenes (a rehearsal).",
 )
-@click.option("--network", type=click.Choice(["light", "mrn", "srn"]), default="light", show_default=True)
-@click.option("--recipe", type=click.Choice(["ours", "long", "published"]), default="ours", show_default=True)
+@click.option("--network", type=click.Choice(["light", "mrn", "srn"]), help="Default light.")
+@click.option(
+    "--recipe",
+    type=click.Choice(["ours", "long", "fine", "published"]),
+    help="Default ours; with --from, fine.",
+)
 @click.option(
     "--from",
     "start_from",
@@ -28,56 +36,85 @@ import click
     show_default=True,
     help="Folder for checkpoint, log and weights; resumes from a checkpoint there.",
 )
-@click.option("--minutes", type=click.FloatRange(min=0.01), help="Length by the clock (default 60).")
+@click.option(
+    "--minutes", type=click.FloatRange(min=0.01), help="Length by the clock (default 60; with --from 20)."
+)
 @click.option("--iterations", type=click.IntRange(min=1), help="Length in iterations; reproducible.")
+@click.option(
+    "--stop-after-minutes",
+    type=click.FloatRange(min=0.01),
+    help="Save and stop then, with exit code 0, to be gone on with by the same command.",
+)
 @click.option("--batch", type=click.IntRange(min=1), help="Crops a step, instead of the recipe's.")
+@click.option("--crop", type=click.IntRange(min=32), help="Side of a crop in pixels.")
 @click.option("--learning-rate", type=click.FloatRange(min=1e-8))
 @click.option(
     "--radius-px", type=click.FloatRange(min=0), help="One known disc radius (the non-blind setting)."
 )
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option(
+    "--validation-fraction",
+    type=click.FloatRange(0, 0.5),
+    help="Share of the frames, whole specimens, set aside to measure on (default 0.15; with --from 0.25).",
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option("--device", default="auto", show_default=True)
 @click.option("--threads", type=click.IntRange(min=1), help="Threads of torch.")
+@click.option(
+    "--workers",
+    type=click.IntRange(min=0),
+    help="Processes that make the pairs; default 0 on a CPU, up to 8 on a GPU.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the weights' card as one JSON object.")
-def command(
-    data: Path | None,
-    network: str,
-    recipe: str,
+@click.pass_context
+def command(context: click.Context, /, as_json: bool, **given: Any) -> None:
+    """Train or fine-tune a refocusing network on sharp frames; resumes by itself."""
+    from semdaemon.training import loop
+    from semdaemon.training.export import export
+    from semdaemon.training.stopping import TrainingStoppedError
+
+    network = given["network"] or "light"
+    plan = _plan(**given)
+    if plan.data is None:
+        click.echo("No --data: training on simulated scenes, a rehearsal only.", err=True)
+    target = plan.out / f"{network}.safetensors"
+    try:
+        card = export(loop.train(plan), target, network=network, data=plan.data)
+    except TrainingStoppedError as stopped:
+        click.echo(f"semdaemon: {stopped.message} {stopped.remedy}", err=True)
+        context.exit(stopped.exit_code)
+    click.echo(json.dumps(card) if as_json else f"{target} (sha256 {card['sha256'][:12]})")
+
+
+def _plan(
+    network: str | None,
+    recipe: str | None,
     start_from: str | None,
-    out: Path,
     minutes: float | None,
     iterations: int | None,
     batch: int | None,
+    crop: int | None,
     learning_rate: float | None,
     radius_px: float | None,
-    seed: int,
-    device: str,
-    threads: int | None,
-    as_json: bool,
-) -> None:
-    """Train or fine-tune a refocusing network on sharp frames; resumes by itself."""
-    from semdaemon.training import export, loop
-    from semdaemon.training.recipe import RECIPES
+    validation_fraction: float | None,
+    **other: Any,
+) -> Plan:
+    from semdaemon.training import plan as plans
 
     if minutes and iterations:
         raise click.UsageError("give --minutes or --iterations, not both")
-    plan = loop.Plan(
-        data=data,
-        out=out,
-        spec=loop.NETWORKS[network],
-        recipe=loop.adapted(RECIPES[recipe], batch, learning_rate, radius_px),
-        single_scale=network == "srn",
+    start = _starting_point(start_from)
+    name = network or "light"
+    chosen = plans.recipe_of(name, recipe or "ours")
+    return plans.Plan(
+        spec=plans.spec_of(name, chosen),
+        recipe=plans.adapted(chosen, batch, learning_rate, radius_px, crop),
+        single_scale=name == "srn",
         minutes=minutes,
         iterations=iterations,
-        seed=seed,
-        start_from=_starting_point(start_from),
-        device=device,
-        threads=threads,
+        start_from=start,
+        validation_fraction=0.15 if validation_fraction is None else validation_fraction,
+        **other,
     )
-    if data is None:
-        click.echo("No --data: training on simulated scenes, a rehearsal only.", err=True)
-    card = export.export(loop.train(plan), out / f"{network}.safetensors", network=network, data=data)
-    click.echo(json.dumps(card) if as_json else f"{out / network}.safetensors (sha256 {card['sha256'][:12]})")
 
 
 def _starting_point(given: str | None) -> Path | None:

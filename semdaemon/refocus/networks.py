@@ -74,6 +74,9 @@ class NetworkSpec:
 PUBLISHED = NetworkSpec()
 """The MRN of the paper: 10,153,939 parameters, 8.9 TFLOP per megapixel."""
 
+MRN_OURS = NetworkSpec(residual=True, detach=False)
+"""The same width and depth, but residual (sharp regions come free), the scales trained jointly."""
+
 LIGHT = NetworkSpec(filters=32, blocks=8, kernel=3, unshuffle=2, residual=True, detach=False)
 """The member of the family for PCs without a GPU."""
 

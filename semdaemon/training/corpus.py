@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from semdaemon.errors import SemdaemonError
+from semdaemon.training import intake
+from semdaemon.training.intake import SOFT_CUTOFF, Remarks
+from semdaemon.training.pictures import SUFFIXES, read_grey, read_picture
+
+__all__ = [
+    "SOFT_CUTOFF",
+    "Corpus",
+    "CorpusFrame",
+    "bin2",
+    "corpus_of_scenes",
+    "load_corpus",
+    "load_frames",
+    "random_square",
+    "read_grey",
+    "training_corpus",
+]
 
 Image = npt.NDArray[np.float32]
 
-SOFT_CUTOFF = 0.2
-"""Cycles per pixel: a frame whose signal meets its noise below this is soft at pixel scale."""
-
-_SUFFIXES = {".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp"}
 _BIN_AGAIN = 0.25
 """Share of crops taken from the frame binned 2x: sharper targets, and twice the scales to learn from."""
 
@@ -51,11 +63,24 @@ class Corpus:
     """Frames to learn from and frames to measure on, of different specimen groups.
 
     ``soft`` are the training frames that are soft at pixel scale, as they are; ``train`` has them binned.
+    ``remarks`` are sentences about what was changed or left out on the way in.
     """
 
     train: tuple[CorpusFrame, ...]
     validation: tuple[CorpusFrame, ...]
     soft: tuple[CorpusFrame, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+    def fingerprints(self) -> dict[str, str]:
+        """A short hash of each frame's pixels by its name: has the data changed since?"""
+        frames = (*self.train, *self.validation)
+        return {f.name: hashlib.sha256(f.pixels.tobytes()).hexdigest()[:12] for f in frames}
+
+    def statistics(self) -> dict[str, float]:
+        """``mean`` and ``sd`` of the training pixels (range 1), each frame counting the same."""
+        mean = float(np.mean([f.pixels.mean() for f in self.train]))
+        sd = float(np.sqrt(np.mean([((f.pixels - mean) ** 2).mean() for f in self.train])))
+        return {"mean": round(mean, 4), "sd": round(sd, 4)}
 
     def crop(
         self, rng: np.random.Generator, size_px: int, *, soft: bool = False, plain: bool = False
@@ -94,17 +119,47 @@ def load_corpus(folder: str | Path, *, validation_fraction: float = 0.15, seed: 
     Rows of ``index.csv`` (columns ``file``, ``group``, ``cutoff``; others ignored) are followed where
     there is one; otherwise every grey TIFF, PNG, JPEG or BMP counts, and frames whose names differ only
     in digits count as one specimen group, or each as its own where that would leave a single group.
+    Without an index, the daemon's estimator tells frames that are not sharp at pixel scale: they are binned
+    2x where that makes them sharp and left out where it does not.
 
     Raises
     ------
     SemdaemonError
-        ``no_training_frames`` where the folder holds no image, ``unreadable_frame`` where one is broken.
+        ``no_training_frames`` where the folder is missing or holds no image, ``unreadable_frame`` where one
+        is broken, ``frames_blurred`` where most had to be left out.
     """
-    corpus = _split(load_frames(folder), validation_fraction, seed)
+    remarks = Remarks()
+    as_they_are = _admitted(_read_all(Path(folder), remarks), remarks)
+    intake.refuse_blurred(len(as_they_are), remarks, folder)
+    corpus = _split([_binned(frame) for frame in as_they_are], validation_fraction, seed, remarks)
     names = {frame.name for frame in corpus.train}
-    as_they_are = load_frames(folder, bin_soft=False)
     soft = tuple(f for f in as_they_are if f.name in names and f.cutoff < SOFT_CUTOFF)
-    return replace(corpus, soft=soft)
+    return replace(corpus, soft=soft, remarks=remarks.sentences())
+
+
+def training_corpus(
+    folder: str | Path, *, needed_px: int, validation_fraction: float = 0.15, seed: int = 0
+) -> Corpus:
+    """`load_corpus` for a training whose crops and their margins are ``needed_px`` wide.
+
+    Training frames that are smaller are left out, and told in the remarks.
+
+    Raises
+    ------
+    SemdaemonError
+        As `load_corpus`; ``too_few_frames`` where less than four usable frames are left.
+    """
+    corpus = load_corpus(folder, validation_fraction=validation_fraction, seed=seed)
+    remarks = Remarks(more=list(corpus.remarks))
+    train = tuple(f for f in corpus.train if min(f.pixels.shape) >= needed_px)
+    remarks.small = [
+        f"{f.name} ({f.pixels.shape[1]} x {f.pixels.shape[0]} px, {needed_px} are needed)"
+        for f in corpus.train
+        if min(f.pixels.shape) < needed_px
+    ]
+    soft = tuple(f for f in corpus.soft if min(f.pixels.shape) >= needed_px)
+    intake.refuse_too_few(len(train) + len(corpus.validation) if train else 0, remarks, folder)
+    return Corpus(train, corpus.validation, soft, remarks.sentences())
 
 
 def corpus_of_scenes(count: int = 24, size_px: int = 512, *, seed: int = 0) -> Corpus:
@@ -120,49 +175,15 @@ def corpus_of_scenes(count: int = 24, size_px: int = 512, *, seed: int = 0) -> C
 
 
 def load_frames(folder: str | Path, *, bin_soft: bool = True) -> list[CorpusFrame]:
-    """All frames of a folder; those soft at pixel scale binned 2x unless ``bin_soft`` is false.
+    """All frames of a folder as they are; those whose index calls them soft binned 2x unless told otherwise.
 
     Raises
     ------
     SemdaemonError
         ``no_training_frames`` where the folder holds no image, ``unreadable_frame`` where one is broken.
     """
-    folder = Path(folder)
-    index = next((p / "index.csv" for p in (folder, folder.parent) if (p / "index.csv").exists()), None)
-    listed = _unindexed(folder) if index is None else _indexed(folder, index)
-    if not listed:
-        raise SemdaemonError(
-            "no_training_frames",
-            f"{folder} holds no image (TIFF, PNG, JPEG or BMP).",
-            remedy="Give a folder of sharp grey frames.",
-        )
-    return [_frame(path, group, cutoff, bin_soft) for path, group, cutoff in listed]
-
-
-def read_grey(path: str | Path) -> Image:
-    """Any grey image as (h, w) float32 in [0, 1]; integers by their full range, floats by their own."""
-    try:
-        return _to_unit(_read(Path(path)))
-    except (OSError, ValueError) as error:
-        raise SemdaemonError(
-            "unreadable_frame",
-            f"{path} cannot be read as a grey image: {error}",
-            remedy="Take the file out of the folder, or save it as 8 or 16-bit grey TIFF or PNG.",
-        ) from error
-
-
-def _read(path: Path) -> npt.NDArray[Any]:
-    if path.suffix.lower() in {".tif", ".tiff"}:
-        import tifffile
-
-        try:
-            return np.asarray(tifffile.imread(path))
-        except tifffile.TiffFileError as error:
-            raise ValueError(str(error)) from error
-    from PIL import Image as PillowImage
-
-    with PillowImage.open(path) as picture:
-        return np.asarray(picture.convert("L") if picture.mode in {"P", "1", "LA", "RGBA"} else picture)
+    frames = [_frame(*read) for read in _read_all(Path(folder), Remarks())]
+    return [_binned(frame) for frame in frames] if bin_soft else frames
 
 
 def bin2(pixels: Image) -> Image:
@@ -181,22 +202,9 @@ def random_square(pixels: Image, rng: np.random.Generator, size_px: int) -> Imag
     return pixels[top : top + size_px, left : left + size_px]
 
 
-def _to_unit(raw: npt.NDArray[Any]) -> Image:
-    if raw.ndim == 3:  # colour planes first or last: SEM files repeat the same grey in each
-        raw = raw[..., 0] if raw.shape[-1] in (3, 4) else raw[0]
-    if raw.ndim != 2:
-        raise ValueError(f"a grey image is needed, not one of shape {raw.shape}")
-    if np.issubdtype(raw.dtype, np.integer):
-        top = np.iinfo(np.dtype(raw.dtype.str)).max
-        return np.asarray(raw.astype(np.float32) / top, np.float32)
-    values = raw.astype(np.float32)
-    low, high = float(values.min()), float(values.max())
-    return values if low >= 0 and high <= 1 else (values - low) / max(high - low, 1e-12)
-
-
-def _indexed(folder: Path, index: Path) -> list[tuple[Path, str, float]]:
+def _indexed(folder: Path, index: Path) -> list[tuple[Path, str, float | None]]:
     """(file, group, cutoff) of the index's rows whose file is in the folder or its ``train`` part."""
-    listed = []
+    listed: list[tuple[Path, str, float | None]] = []
     with index.open(newline="", encoding="utf-8") as text:
         for row in csv.DictReader(text):
             places = (folder / row["file"], folder / "train" / row["file"])
@@ -207,35 +215,109 @@ def _indexed(folder: Path, index: Path) -> list[tuple[Path, str, float]]:
     return listed
 
 
-def _unindexed(folder: Path) -> list[tuple[Path, str, float]]:
-    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in _SUFFIXES)
+def _unindexed(folder: Path) -> list[tuple[Path, str, float | None]]:
+    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
     groups = [re.sub(r"\d+", "", p.stem) for p in paths]
     if len(set(groups)) < 2:
         groups = [p.stem for p in paths]
-    return [(path, group, 0.5) for path, group in zip(paths, groups, strict=True)]
+    return [(path, group, None) for path, group in zip(paths, groups, strict=True)]
 
 
-def _frame(path: Path, group: str, cutoff: float, bin_soft: bool) -> CorpusFrame:
-    pixels = read_grey(path)
-    if bin_soft and cutoff < SOFT_CUTOFF and min(pixels.shape) >= 256:
-        pixels, cutoff = bin2(pixels), 2 * cutoff
+_Read = tuple[str, str, Image, float | None]
+"""Name, group, pixels, cutoff (None where nobody has said it)."""
+
+
+def _read_all(folder: Path, remarks: Remarks) -> list[_Read]:
+    index = next((p / "index.csv" for p in (folder, folder.parent) if (p / "index.csv").exists()), None)
+    listed = _unindexed(folder) if index is None else _indexed(folder, index)
+    if not listed:
+        what = "holds no image (TIFF, PNG, JPEG or BMP)" if folder.is_dir() else "is no folder"
+        raise SemdaemonError(
+            "no_training_frames", f"{folder} {what}.", remedy="Give a folder of sharp grey frames."
+        )
+    found = []
+    for path, group, cutoff in listed:
+        picture = read_picture(path)
+        # By their names within the folder: two instruments may both have written 0001.tif.
+        name = path.name if index is not None else path.relative_to(folder).as_posix()
+        remarks.depths[picture.depth] += 1
+        if picture.bar_rows:
+            remarks.bars.append(f"{name} ({picture.bar_rows} rows)")
+        found.append((name, group, picture.pixels, cutoff))
+    return found
+
+
+def _admitted(frames: list[_Read], remarks: Remarks) -> list[CorpusFrame]:
+    """Frames that show something, with the cutoff that their index or the blur estimator tells."""
+    estimate = intake.blur_estimator() if any(cutoff is None for *_, cutoff in frames) else None
+    good = []
+    for name, group, pixels, cutoff in frames:
+        if intake.is_flat(pixels):
+            remarks.flat.append(name)
+        elif cutoff is not None or estimate is None:
+            good.append(_frame(name, group, pixels, cutoff))
+        else:
+            sigma_px = estimate(pixels)
+            frame = _frame(name, group, pixels, intake.cutoff_at(sigma_px))
+            if frame.cutoff < SOFT_CUTOFF and not _sharp_when_binned(frame, estimate):
+                remarks.blurred.append(f"{name} (sigma {sigma_px:.1f} px)")
+                continue
+            if frame.cutoff < SOFT_CUTOFF:
+                remarks.soft.append(f"{name} (sigma {sigma_px:.1f} px)")
+            good.append(frame)
+    if estimate is None and any(cutoff is None for *_, cutoff in frames):
+        remarks.more.append("Blurred frames were not looked for: onnxruntime or pydantic is not installed.")
+    return good
+
+
+def _sharp_when_binned(frame: CorpusFrame, estimate: intake.BlurOf) -> bool:
+    return _can_bin(frame) and estimate(bin2(frame.pixels)) <= intake.SOFT_SIGMA_PX
+
+
+def _can_bin(frame: CorpusFrame) -> bool:
+    return bool(min(frame.pixels.shape) >= 256)
+
+
+def _frame(name: str, group: str, pixels: Image, cutoff: float | None) -> CorpusFrame:
+    cutoff = 0.5 if cutoff is None else cutoff
     weight = float(np.sqrt(pixels.size / 1e6)) * (0.3 if cutoff < SOFT_CUTOFF else 1.0)
-    return CorpusFrame(path.name, group, pixels, weight, cutoff)
+    return CorpusFrame(name, group, pixels, weight, cutoff)
 
 
-def _split(frames: list[CorpusFrame], validation_fraction: float, seed: int) -> Corpus:
-    """Whole groups go to validation until its share of the frames is reached; train keeps the rest."""
+def _binned(frame: CorpusFrame) -> CorpusFrame:
+    """A frame that is soft at pixel scale binned 2x; others as they are."""
+    if frame.cutoff >= SOFT_CUTOFF or not _can_bin(frame):
+        return frame
+    return _frame(frame.name, frame.group, bin2(frame.pixels), 2 * frame.cutoff)
+
+
+def _split(
+    frames: list[CorpusFrame], validation_fraction: float, seed: int, remarks: Remarks | None = None
+) -> Corpus:
+    """Whole groups go to validation until its share of the frames is reached; train keeps the rest.
+
+    Where every group is larger than that share, the smallest one goes.
+    """
     groups = sorted({frame.group for frame in frames})
-    order = np.random.default_rng(seed).permutation(len(groups))
+    if len(groups) == 1 and len(frames) >= intake.LEAST_FRAMES and validation_fraction > 0:
+        if remarks is not None:
+            remarks.more.append(
+                "All frames are of one specimen group, so some of it are set aside: gains on them flatter."
+            )
+        frames = [replace(frame, group=f"{frame.group}/{frame.name}") for frame in frames]
+        groups = sorted({frame.group for frame in frames})
+    order = [groups[i] for i in np.random.default_rng(seed).permutation(len(groups))]
+    sizes = {group: sum(frame.group == group for frame in frames) for group in groups}
     wanted, taken = validation_fraction * len(frames), 0
     chosen: set[str] = set()
-    for group in (groups[i] for i in order):
-        size = sum(frame.group == group for frame in frames)
-        if validation_fraction > 0 and taken + size <= 1.5 * wanted and len(chosen) < len(groups) - 1:
+    for group in order:
+        if validation_fraction > 0 and taken + sizes[group] <= 1.5 * wanted and len(chosen) < len(groups) - 1:
             chosen.add(group)
-            taken += size
+            taken += sizes[group]
         if taken >= wanted:
             break
+    if not chosen and validation_fraction > 0 and len(groups) > 1:
+        chosen = {min(order, key=sizes.__getitem__)}
     return Corpus(
         tuple(f for f in frames if f.group not in chosen), tuple(f for f in frames if f.group in chosen)
     )

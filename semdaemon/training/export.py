@@ -52,7 +52,7 @@ def export(
     header, average = checkpoint.read_header(source), checkpoint.read_average(source)
     half = {key: value.to(torch.float16).contiguous() for key, value in average.items()}
     content = save(half, metadata={"spec": json.dumps(header["spec"]), "network": network})
-    card = {
+    card: dict[str, Any] = {
         "name": target.stem,
         "sha256": hashlib.sha256(content).hexdigest(),
         "spec": header["spec"],
@@ -66,14 +66,17 @@ def export(
         "sigma_max_px": header["recipe"]["radius_px"][1] / 2,
         "trained_on": sources(data, header["train_frames"]),
         "degradations": header["recipe"],
-        "pixel_statistics": pixel_statistics(data, header["train_frames"]),
-        "halo_px": {"theoretical": NetworkSpec(**header["spec"]).radius_px, **_halo(header, half)},
+        "pixel_statistics": header.get("pixel_statistics") or pixel_statistics(data, header["train_frames"]),
+        "halo_px": {"theoretical": NetworkSpec(**header["spec"]).radius_px},
     }
+    if not header.get("single_scale"):
+        card["halo_px"] |= _halo(header, half)
     target.parent.mkdir(parents=True, exist_ok=True)
     _replace(target, content)
     write_card(target, card)
-    card["probe"] = probe_answer(load_card(target))
-    write_card(target, card)
+    if not header.get("single_scale"):  # one scale alone is an experiment, nothing that the daemon runs
+        card["probe"] = probe_answer(load_card(target))
+        write_card(target, card)
     return card
 
 

@@ -1,23 +1,21 @@
 """The training loop: ``python -m semdaemon.training.loop --data DIR --out DIR --minutes 90``.
 
-Needs torch, numpy, scipy, safetensors and a reader of images, nothing else of the daemon, so that it runs
+Needs torch, numpy, scipy, safetensors, tifffile and Pillow, nothing else of the daemon, so that it runs
 on a bare GPU machine as it does on one core.
 A checkpoint found in the output folder means going on from it.
 """
 
 from __future__ import annotations
 
-import argparse
-import csv
-import json
 import math
 import sys
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -25,41 +23,26 @@ from semdaemon.errors import SemdaemonError
 from semdaemon.refocus import networks
 from semdaemon.refocus.allocator import keep_big_blocks
 from semdaemon.training import checkpoint
-from semdaemon.training.corpus import Corpus, corpus_of_scenes, load_corpus
+from semdaemon.training.arguments import parser, plan_of
+from semdaemon.training.corpus import Corpus, corpus_of_scenes, training_corpus
+from semdaemon.training.feeding import feed, workers_for
 from semdaemon.training.loss import loss
-from semdaemon.training.recipe import RECIPES, Image, Recipe, batch
-from semdaemon.training.validation import measure, validation_pairs
+from semdaemon.training.plan import NETWORKS, Plan, adapted, check_same, length_of
+from semdaemon.training.recipe import learning_rate
+from semdaemon.training.starting import tensors_to_start_from
+from semdaemon.training.stopping import Stop, TrainingStoppedError
+from semdaemon.training.telling import Standing, Teller, say
+from semdaemon.training.validation import Validator, validation_pairs
 
-CHECKPOINT_EVERY_S = 60.0
-STATUS_EVERY_S = 10.0
-VALIDATE_EVERY_S = 300.0
+__all__ = ["NETWORKS", "Plan", "Trainer", "adapted", "learning_rate", "plan_of", "train"]
 
+Image = npt.NDArray[np.float32]
 
-@dataclass(frozen=True)
-class Plan:
-    """What to train, on what, for how long.
+CHECKPOINT_EVERY_S = 55.0
+"""With the step and the validation that may lie between, a killed training loses about a minute."""
+BEST = "best.safetensors"
 
-    With ``iterations`` the schedule counts iterations and a run is reproducible from its seed;
-    with ``minutes`` the schedule follows the clock, so that it ends on time on a busy machine.
-    """
-
-    data: Path | None
-    out: Path
-    spec: networks.NetworkSpec
-    recipe: Recipe
-    single_scale: bool = False
-    minutes: float | None = None
-    iterations: int | None = None
-    seed: int = 0
-    start_from: Path | None = None
-    device: str = "auto"
-    threads: int | None = None
-    validation_fraction: float = 0.15
-
-    def fraction_done(self, progress: checkpoint.Progress) -> float:
-        if self.iterations:
-            return progress.iteration / self.iterations
-        return progress.elapsed_s / (60 * (self.minutes or 60.0))
+_RECENT = 200
 
 
 class Trainer:
@@ -71,57 +54,64 @@ class Trainer:
         self.half = _multiplies_bfloat16(self.device)
         torch.manual_seed(plan.seed)
         self.corpus = corpus or _corpus_of(plan)
-        self.pairs = validation_pairs(self.corpus)
-        self.rng = np.random.default_rng(plan.seed)
+        self.validator = Validator(
+            validation_pairs(self.corpus),
+            plan.out,
+            patience=plan.patience,
+            by_clock=plan.iterations is None,
+        )
         net = networks.build_srn(plan.spec) if plan.single_scale else networks.build(plan.spec)
         self.net: nn.Module = net.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         if plan.start_from:
-            self.net.load_state_dict(_weights_to_start_from(plan.start_from))
+            self.net.load_state_dict(tensors_to_start_from(plan.start_from, plan.spec))
         self.average = {k: v.detach().clone() for k, v in self.net.state_dict().items()}
+        on_gpu = self.device.type == "cuda"
+        torch.backends.cudnn.benchmark = on_gpu  # all crops have one size
         self.optimiser = torch.optim.Adam(
-            self.net.parameters(), lr=plan.recipe.learning_rate, betas=(0.9, 0.99)
+            self.net.parameters(), lr=plan.recipe.learning_rate, betas=(0.9, 0.99), fused=on_gpu or None
         )
+        self._fingerprints = self.corpus.fingerprints()
+        self._pixel_statistics = self.corpus.statistics()
         self.progress = checkpoint.Progress()
         self.path = plan.out / checkpoint.NAME
         self.recent: list[float] = []
+        self.saved_iteration: int | None = None
+        self._batches: Iterator[tuple[Tensor, Tensor]] | None = None
+        self._unseen: list[Tensor] = []
+        # Reading a loss makes the processor wait for the accelerator, so there it is read now and then.
+        self._look_every = 10 if on_gpu else 1
+        self._waited_s = 0.0
 
     def resume(self) -> bool:
-        """Go on from the checkpoint in the output folder, if there is one."""
-        if not self.path.exists():
+        """Go on from the newest sound checkpoint in the output folder, if there is one."""
+        path, remark = checkpoint.newest(self.plan.out)
+        if remark:
+            say(remark)
+        if path is None:
             return False
-        header = checkpoint.read_header(self.path)
-        if header["spec"] != self.plan.spec.as_dict():
-            raise SemdaemonError(
-                "another_network",
-                f"{self.path} holds a training of another network ({header['spec']}).",
-                remedy="Give another --out.",
-            )
-        checkpoint.restore(self.path, self.net, self.average, self.optimiser)
+        for said in check_same(checkpoint.read_header(path), self.plan, self._frames(), path):
+            say(said)
+        header = checkpoint.restore(path, self.net, self.average, self.optimiser)
         self.progress = checkpoint.Progress(**header["progress"])
-        self.rng.bit_generator.state = header["rng"]
+        self.validator.restore(header.get("validation", {}))
+        self.saved_iteration = self.progress.iteration
+        self._batches = None
+        say(f"Going on from {path}, iteration {self.progress.iteration}.")
         return True
 
     def save(self) -> None:
-        self.plan.out.mkdir(parents=True, exist_ok=True)
-        header: dict[str, Any] = {
-            "spec": self.plan.spec.as_dict(),
-            "single_scale": self.plan.single_scale,
-            "recipe": self.plan.recipe.as_dict(),
-            "seed": self.plan.seed,
-            "validation_fraction": self.plan.validation_fraction,
-            "train_frames": [frame.name for frame in self.corpus.train],
-            "progress": vars(self.progress),
-            "rng": self.rng.bit_generator.state,
-        }
-        checkpoint.save(self.path, self.net, self.average, self.optimiser, header)
+        """Write a checkpoint; raises ``checkpoint_not_saved`` or ``loss_not_finite``."""
+        self._look()
+        checkpoint.save(self.path, self.net, self.average, self.optimiser, self._header())
+        self.saved_iteration = self.progress.iteration
 
-    def step(self) -> float:
-        """One batch; gives its loss."""
+    def step(self) -> None:
+        """One batch; its loss is looked at by `run`, at once on a CPU."""
         recipe = self.plan.recipe
-        rate = learning_rate(recipe, self.progress.iteration, self.plan.fraction_done(self.progress))
+        rate = learning_rate(recipe, self.progress.iteration, self.fraction_done)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
-        seen, sharp = (self._to_device(images) for images in batch(self.corpus, recipe, self.rng))
+        seen, sharp = (self._to_device(images) for images in self._next_batch())
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
             outputs = _as_tuple(self.net(seen))
         value = loss(outputs, sharp, recipe)
@@ -132,30 +122,55 @@ class Trainer:
         self.optimiser.step()
         self.progress.iteration += 1
         self._update_average()
-        return float(value.detach())
+        self._unseen.append(value.detach())
+        if len(self._unseen) >= self._look_every:
+            self._look()
+
+    @property
+    def fraction_done(self) -> float:
+        return self.plan.fraction_done(self.progress.iteration, self.progress.elapsed_s)
 
     def run(self) -> None:
-        """Train to the end of the plan, showing progress, saving and validating on the way."""
+        """Train to the end of the plan, showing progress, saving and validating on the way.
+
+        Raises
+        ------
+        TrainingStoppedError
+            Saved and stopped before the end.
+        SemdaemonError
+            ``loss_not_finite``, ``checkpoint_not_saved``, or what `resume` raises.
+        """
         self.resume()
+        for remark in self.corpus.remarks:
+            say(remark)
+        with Stop(self.plan.stop_after_minutes) as stop, Teller() as teller:
+            self._run(stop, teller)
+            if stop.exit_code is not None and self.fraction_done < 1:
+                raise TrainingStoppedError.after(self.progress.iteration, self.fraction_done, stop.exit_code)
+
+    def _run(self, stop: Stop, teller: Teller) -> None:
         began = time.monotonic() - self.progress.elapsed_s
-        saved = told = time.monotonic()
-        validated = time.monotonic() - VALIDATE_EVERY_S + 60
-        first = self.progress.iteration
-        while self.plan.fraction_done(self.progress) < 1:
-            self.recent = [*self.recent[-199:], self.step()]
+        first, saved = self.progress.iteration, time.monotonic()
+        if first == 0 and self.plan.patience:
+            self._validate(teller)  # the start may be the best there is
+        while self.fraction_done < 1 and stop.exit_code is None:
+            self.step()
             now = time.monotonic()
             self.progress.elapsed_s = now - began
-            if now - told > STATUS_EVERY_S or self.progress.iteration == first + 1:
-                told = now
-                self._tell()
-            if now - validated > VALIDATE_EVERY_S:
-                self._validate()
-                validated = time.monotonic()
+            if teller.due() or self.progress.iteration == first + 1:
+                teller.stands(self._standing(first))
+            if self.validator.due(self.fraction_done):
+                self._validate(teller)
+                if self.validator.out_of_patience:
+                    teller.say(f"No gain since iteration {self.validator.best_iteration}: stopped early.")
+                    break
             if now - saved > CHECKPOINT_EVERY_S:
-                self.save()
-                saved = now
-        self._validate()
+                self._or_tell(teller, self.save)
+                saved = time.monotonic()
+        if stop.exit_code is None:
+            self._validate(teller)
         self.save()
+        self._save_average()
 
     def refocus(self, image: Image) -> Image:
         """Run the averaged weights on one (h, w) image whose sides are multiples of the spec's."""
@@ -163,14 +178,44 @@ class Trainer:
         self.net.load_state_dict(self.average)
         try:
             with torch.inference_mode():
-                y = _as_tuple(self.net(self._to_device(image[None, None])))[-1]
+                y = _as_tuple(self.net(self._to_device(torch.from_numpy(image[None, None].copy()))))[-1]
         finally:
             self.net.load_state_dict(current)
         return np.asarray(y[0, 0].float().cpu().numpy(), np.float32)
 
-    def _to_device(self, images: Image) -> Tensor:
-        tensor = torch.from_numpy(np.ascontiguousarray(images))
-        return tensor.to(self.device, memory_format=torch.channels_last, non_blocking=True)
+    def _next_batch(self) -> tuple[Tensor, Tensor]:
+        began = time.monotonic()
+        if self._batches is None:
+            plan, workers = self.plan, workers_for(self.device, self.plan.workers)
+            self._batches = feed(
+                self.corpus,
+                plan.recipe,
+                plan.seed,
+                start=self.progress.iteration,
+                workers=workers,
+                pinned=self.device.type == "cuda",
+            )
+        pair = next(self._batches)
+        self._waited_s += time.monotonic() - began
+        return pair
+
+    def _to_device(self, images: Tensor) -> Tensor:
+        return images.to(self.device, memory_format=torch.channels_last, non_blocking=True)
+
+    def _look(self) -> None:
+        """Read the losses since the last look; one that is no number ends the training."""
+        values = [float(value) for value in self._unseen]
+        self._unseen.clear()
+        if not all(map(math.isfinite, values)):
+            kept = f"that of iteration {self.saved_iteration}" if self.saved_iteration else "none yet"
+            raise SemdaemonError(
+                "loss_not_finite",
+                f"The loss is no finite number at iteration {self.progress.iteration}; "
+                f"the last good checkpoint in {self.plan.out} is {kept}.",
+                remedy=f"Start anew in another --out, --from that checkpoint where there is one, with a "
+                f"--learning-rate below {self.plan.recipe.learning_rate:g}.",
+            )
+        self.recent = [*self.recent, *values][-_RECENT:]
 
     @torch.no_grad()
     def _update_average(self) -> None:
@@ -179,51 +224,71 @@ class Trainer:
         for key, value in self.net.state_dict().items():
             self.average[key].lerp_(value, 1 - keep)
 
-    def _tell(self) -> None:
-        done, elapsed_s = self.plan.fraction_done(self.progress), self.progress.elapsed_s
-        left_s = elapsed_s * (1 - done) / max(done, 1e-9)
-        rate = self.progress.iteration * self.plan.recipe.batch / max(elapsed_s, 1e-9)
-        line = (
-            f"iteration {self.progress.iteration}  loss {np.mean(self.recent):.4f}  {rate:.1f} samples/s  "
-            f"{100 * done:.1f} %  {left_s / 60:.0f} min left"
+    def _standing(self, first: int) -> Standing:
+        done, elapsed_s = self.fraction_done, max(self.progress.elapsed_s, 1e-9)
+        in_thread = workers_for(self.device, self.plan.workers) == 0
+        return Standing(
+            iteration=self.progress.iteration,
+            loss=float(np.mean(self.recent or [math.nan])),
+            samples_per_s=self.progress.iteration * self.plan.recipe.batch / elapsed_s,
+            done=done,
+            left_s=elapsed_s * (1 - done) / max(done, 1e-9),
+            waiting=0.0 if in_thread or self.progress.iteration < first + 100 else self._waited_s / elapsed_s,
         )
-        _say(line, end="\r" if sys.stderr.isatty() else "\n")
 
-    def _validate(self) -> None:
-        table = measure(self.pairs, self.refocus)
-        row = {"iteration": self.progress.iteration, "minutes": round(self.progress.elapsed_s / 60, 1)}
-        row |= {"loss": round(float(np.mean(self.recent or [math.nan])), 4)}
-        row |= {name: round(value, 3) for name, value in table.items()}
-        self.plan.out.mkdir(parents=True, exist_ok=True)
-        log = self.plan.out / "validation.csv"
-        fresh = not log.exists()
-        with log.open("a", newline="", encoding="utf-8") as text:
-            writer = csv.DictWriter(text, row)
-            if fresh:
-                writer.writeheader()
-            writer.writerow(row)
-        _say("gain in dB: " + json.dumps(row))
+    def _validate(self, teller: Teller) -> None:
+        self._look()
+        facts = {
+            "iteration": self.progress.iteration,
+            "minutes": round(self.progress.elapsed_s / 60, 1),
+            "loss": round(float(np.mean(self.recent or [math.nan])), 4),
+        }
+        best = self.validator.measure(self.refocus, facts=facts, done=self.fraction_done, tell=teller.say)
+        if best and self.plan.patience:
+            self._or_tell(teller, lambda: self._save_average(BEST))
 
+    def _save_average(self, name: str = checkpoint.AVERAGE) -> None:
+        checkpoint.save_average(self.plan.out / name, self.average, self._header())
 
-def learning_rate(recipe: Recipe, iteration: int, fraction_done: float) -> float:
-    """Warm-up, then cosine to the final rate; or the exponential decay as published."""
-    done = min(max(fraction_done, 0.0), 1.0)
-    if recipe.schedule == "exponential":
-        return float(recipe.learning_rate * (recipe.final_learning_rate / recipe.learning_rate) ** done)
-    warm = min(1.0, (iteration + 1) / max(1, recipe.warm_up_iterations))
-    span = recipe.learning_rate - recipe.final_learning_rate
-    return warm * (recipe.final_learning_rate + span * 0.5 * (1 + math.cos(math.pi * done)))
+    def _or_tell(self, teller: Teller, save: Callable[[], None]) -> None:
+        """A full disk does not end a training: what was saved before is intact, and space may come."""
+        try:
+            save()
+        except SemdaemonError as error:
+            if error.code != "checkpoint_not_saved":
+                raise
+            teller.say(f"{error} The training goes on.")
+
+    def _header(self) -> dict[str, Any]:
+        return {
+            "spec": self.plan.spec.as_dict(),
+            "single_scale": self.plan.single_scale,
+            "recipe": self.plan.recipe.as_dict(),
+            "seed": self.plan.seed,
+            "validation_fraction": self.plan.validation_fraction,
+            "length": length_of(self.plan),
+            "train_frames": [frame.name for frame in self.corpus.train],
+            "frames": self._frames(),
+            "pixel_statistics": self._pixel_statistics,
+            "progress": vars(self.progress),
+            "validation": self.validator.state(),
+        }
+
+    def _frames(self) -> dict[str, dict[str, str]]:
+        prints = self._fingerprints
+        parts = {"train": self.corpus.train, "validation": self.corpus.validation}
+        return {part: {f.name: prints[f.name] for f in frames} for part, frames in parts.items()}
 
 
 def _corpus_of(plan: Plan) -> Corpus:
     if plan.data is None:
         return corpus_of_scenes(seed=plan.seed)
-    return load_corpus(plan.data, validation_fraction=plan.validation_fraction, seed=plan.seed)
-
-
-def _say(text: str, end: str = "\n") -> None:
-    sys.stderr.write(text + end)
-    sys.stderr.flush()
+    return training_corpus(
+        plan.data,
+        needed_px=plan.needed_px,
+        validation_fraction=plan.validation_fraction,
+        seed=plan.seed,
+    )
 
 
 def _as_tuple(outputs: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
@@ -243,83 +308,37 @@ def _multiplies_bfloat16(device: torch.device) -> bool:
     return device.type == "cuda"
 
 
-def _weights_to_start_from(path: Path) -> dict[str, Tensor]:
-    from safetensors.torch import load_file
-
-    if path.is_dir():
-        path = path / checkpoint.NAME
-    average = checkpoint.read_average(path)
-    return average or {k: v.float() for k, v in load_file(path).items()}
-
-
-NETWORKS = {"light": networks.LIGHT, "mrn": networks.PUBLISHED, "srn": networks.PUBLISHED}
-
-
 def train(plan: Plan) -> Path:
-    """Run a plan to its end; gives the checkpoint's path."""
+    """Run a plan to its end; gives the path of the checkpoint, or of the best weights where they are kept.
+
+    Raises
+    ------
+    TrainingStoppedError
+        Saved and stopped before the end, by a signal or at the end of a slice of time.
+    SemdaemonError
+        What is wrong with the frames, the checkpoint, the start or the loss.
+    """
     keep_big_blocks()
     if plan.threads:
         torch.set_num_threads(plan.threads)
     trainer = Trainer(plan)
     trainer.run()
-    return trainer.path
+    best = plan.out / BEST
+    return best if plan.patience and best.exists() else trainer.path
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--data", type=Path, help="folder of sharp frames; without it, simulated scenes")
-    parser.add_argument("--out", type=Path, required=True, help="folder for checkpoint and log")
-    parser.add_argument("--network", choices=sorted(NETWORKS), default="light")
-    parser.add_argument("--recipe", choices=sorted(RECIPES), default="ours")
-    length = parser.add_mutually_exclusive_group()
-    length.add_argument("--minutes", type=float, help="schedule by the clock (default 60)")
-    length.add_argument("--iterations", type=int, help="schedule by iterations: reproducible")
-    parser.add_argument("--from", dest="start_from", type=Path, help="weights or checkpoint to start from")
-    parser.add_argument("--batch", type=int)
-    parser.add_argument("--learning-rate", type=float)
-    parser.add_argument("--radius-px", type=float, help="one known disc radius (the non-blind setting)")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("--threads", type=int, help="threads of torch")
-    parser.add_argument("--validation-fraction", type=float, default=0.15)
-    return parser
-
-
-def plan_of(given: argparse.Namespace) -> Plan:
-    """The plan that a command line describes."""
-    return Plan(
-        data=given.data,
-        out=given.out,
-        spec=NETWORKS[given.network],
-        recipe=adapted(RECIPES[given.recipe], given.batch, given.learning_rate, given.radius_px),
-        single_scale=given.network == "srn",
-        minutes=given.minutes,
-        iterations=given.iterations,
-        seed=given.seed,
-        start_from=given.start_from,
-        device=given.device,
-        threads=given.threads,
-        validation_fraction=given.validation_fraction,
-    )
-
-
-def adapted(
-    recipe: Recipe, batch_size: int | None, learning_rate: float | None, radius_px: float | None
-) -> Recipe:
-    """A recipe with another batch, rate, or one known radius (the non-blind setting)."""
-    if batch_size:
-        recipe = replace(recipe, batch=batch_size)
-    if learning_rate:
-        recipe = replace(recipe, learning_rate=learning_rate)
-    if radius_px is not None:
-        recipe = replace(recipe, radius_px=(radius_px, radius_px), sharp_share=0.0, varying_share=0.0)
-    return recipe
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """Command line of the loop."""
-    _say(str(train(plan_of(_parser().parse_args(arguments)))))
+def main(arguments: list[str] | None = None) -> int:
+    """Command line of the loop; gives the exit code."""
+    try:
+        say(str(train(plan_of(parser().parse_args(arguments)))))
+    except TrainingStoppedError as stopped:
+        say(str(stopped))
+        return stopped.exit_code
+    except SemdaemonError as error:
+        say(str(error))
+        return 1
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -122,12 +122,33 @@ LONG = replace(
 )
 """To go on from a network that ``ours`` has trained: for decibels at the finest scale, and soft frames."""
 
-RECIPES = {recipe.name: recipe for recipe in (OURS, LONG, PUBLISHED)}
+MRN = replace(LONG, name="mrn", crop_px=256, batch=10, learning_rate=4e-4, warm_up_iterations=500)
+"""For the published width and depth, from nothing: `LONG` with the published crop, a rate for its depth."""
+
+FINE = replace(LONG, name="fine", learning_rate=2e-4, warm_up_iterations=50, ema=0.998)
+"""To fine-tune on a few dozen frames of one lab: `LONG` at a fifth of its rate, to forget little."""
+
+RECIPES = {recipe.name: recipe for recipe in (OURS, LONG, MRN, FINE, PUBLISHED)}
+
+
+def margin_px(recipe: Recipe) -> int:
+    """How far around a crop the blur reaches: frames are cut so much wider first."""
+    return math.ceil(recipe.radius_px[1] * 1.3) + 2
+
+
+def learning_rate(recipe: Recipe, iteration: int, fraction_done: float) -> float:
+    """Warm-up, then cosine to the final rate; or the exponential decay as published."""
+    done = min(max(fraction_done, 0.0), 1.0)
+    if recipe.schedule == "exponential":
+        return float(recipe.learning_rate * (recipe.final_learning_rate / recipe.learning_rate) ** done)
+    warm = min(1.0, (iteration + 1) / max(1, recipe.warm_up_iterations))
+    span = recipe.learning_rate - recipe.final_learning_rate
+    return warm * (recipe.final_learning_rate + span * 0.5 * (1 + math.cos(math.pi * done)))
 
 
 def sample(corpus: Corpus, recipe: Recipe, rng: np.random.Generator) -> tuple[Image, Image]:
     """One degraded crop and the sharp crop it came from, each (crop_px, crop_px) float32 in [0, 1]."""
-    margin = math.ceil(recipe.radius_px[1] * 1.3) + 2
+    margin = margin_px(recipe)
     soft = rng.random() < recipe.soft_share
     wide = corpus.crop(rng, recipe.crop_px + 2 * margin, soft=soft, plain=recipe.plain_crops)
     if rng.random() < recipe.contrast_share:

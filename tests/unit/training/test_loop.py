@@ -16,7 +16,7 @@ from semdaemon.refocus.networks import NetworkSpec
 from semdaemon.training import checkpoint, degrade, loop
 from semdaemon.training.corpus import load_corpus
 from semdaemon.training.loss import loss
-from semdaemon.training.recipe import OURS, PUBLISHED, batch, sample
+from semdaemon.training.recipe import OURS, PUBLISHED, batch, learning_rate, sample
 
 TINY = NetworkSpec(filters=4, blocks=1, kernel=3, unshuffle=2, residual=True, detach=False)
 FAST = replace(OURS, crop_px=32, batch=2, warm_up_iterations=2)
@@ -28,7 +28,7 @@ def frames(tmp_path: Path) -> Path:
     folder.mkdir()
     rng = np.random.default_rng(0)
     for number in range(4):
-        field = degrade.blur(rng.random((96, 96), dtype=np.float32), degrade.gaussian_kernel(3))
+        field = degrade.blur(rng.random((320, 320), dtype=np.float32), degrade.gaussian_kernel(3))
         Image.fromarray(np.where(field > 0.5, 200, 50).astype(np.uint8)).save(folder / f"f{number}.png")
     return folder
 
@@ -77,8 +77,9 @@ def test_a_training_cut_in_two_ends_like_one_in_one_piece(frames: Path, tmp_path
 
 def test_the_loss_falls(frames: Path, tmp_path: Path) -> None:
     trainer = loop.Trainer(replace(plan(frames, tmp_path, 60), recipe=replace(FAST, batch=4)))
-    values = [trainer.step() for _ in range(60)]
-    assert np.mean(values[-20:]) < np.mean(values[:10]) - 0.1
+    for _ in range(60):
+        trainer.step()
+    assert np.mean(trainer.recent[-20:]) < np.mean(trainer.recent[:10]) - 0.1
 
 
 def test_a_log_of_the_gains_is_kept(frames: Path, tmp_path: Path) -> None:
@@ -105,10 +106,10 @@ def test_fine_tuning_starts_from_given_weights(frames: Path, tmp_path: Path) -> 
 
 
 def test_the_published_schedule_decays_tenfold_and_ours_ends_at_zero() -> None:
-    assert loop.learning_rate(PUBLISHED, 0, 0.0) == pytest.approx(5e-5)
-    assert loop.learning_rate(PUBLISHED, 50_000, 1.0) == pytest.approx(5e-6)
-    assert loop.learning_rate(OURS, 0, 0.0) == pytest.approx(OURS.learning_rate / OURS.warm_up_iterations)
-    assert loop.learning_rate(OURS, 9999, 1.0) == pytest.approx(0)
+    assert learning_rate(PUBLISHED, 0, 0.0) == pytest.approx(5e-5)
+    assert learning_rate(PUBLISHED, 50_000, 1.0) == pytest.approx(5e-6)
+    assert learning_rate(OURS, 0, 0.0) == pytest.approx(OURS.learning_rate / OURS.warm_up_iterations)
+    assert learning_rate(OURS, 9999, 1.0) == pytest.approx(0)
 
 
 def test_the_loss_of_a_perfect_result_is_the_floor(frames: Path) -> None:

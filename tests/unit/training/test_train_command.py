@@ -20,8 +20,8 @@ def frames(tmp_path: Path) -> Path:
     folder = tmp_path / "frames"
     folder.mkdir()
     rng = np.random.default_rng(0)
-    for number in range(3):
-        field = degrade.blur(rng.random((96, 96), dtype=np.float32), degrade.gaussian_kernel(3))
+    for number in range(4):
+        field = degrade.blur(rng.random((176, 176), dtype=np.float32), degrade.gaussian_kernel(3))
         Image.fromarray(np.where(field > 0.5, 200, 50).astype(np.uint8)).save(folder / f"f{number}.png")
     return folder
 

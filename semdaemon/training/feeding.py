@@ -1,0 +1,84 @@
+"""Batches for the training loop, made between the steps or ahead of them by processes of their own.
+
+Batch number i of a seed is always the same, whoever makes it: a run is reproducible with any number of
+workers, and one that was stopped goes on with the batch it would have had.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from semdaemon.training.corpus import Corpus
+from semdaemon.training.recipe import Recipe, batch
+
+_MOST_WORKERS = 8
+"""One core makes 200 pairs of 256 px a second; no accelerator of today takes 1,600."""
+_AHEAD = 4
+_ENDLESS = 2**31
+
+
+class Batches(Dataset[tuple[Tensor, Tensor]]):
+    """Pairs ``(seen, sharp)``, each (batch, 1, crop_px, crop_px) float32, by the number of the batch."""
+
+    def __init__(self, corpus: Corpus, recipe: Recipe, seed: int) -> None:
+        self.corpus, self.recipe, self.seed = corpus, recipe, seed
+
+    def __getitem__(self, number: int) -> tuple[Tensor, Tensor]:
+        rng = np.random.default_rng([abs(self.seed), number])
+        seen, sharp = batch(self.corpus, self.recipe, rng)
+        return torch.from_numpy(seen), torch.from_numpy(sharp)
+
+
+def workers_for(device: torch.device, asked: int | None) -> int:
+    """How many processes make the pairs: none on a CPU, whose cores the network needs itself."""
+    if asked is not None:
+        return asked
+    return 0 if device.type == "cpu" else min(_MOST_WORKERS, max(1, (os.cpu_count() or 2) - 1))
+
+
+def feed(
+    corpus: Corpus, recipe: Recipe, seed: int, *, start: int, workers: int, pinned: bool
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Batches from number ``start`` on, without end.
+
+    Parameters
+    ----------
+    workers
+        Processes; 0 makes each batch when it is asked for.
+    pinned
+        Hand them over in page-locked memory, from which an accelerator copies while it computes.
+    """
+    pairs = Batches(corpus, recipe, seed)
+    if not workers:
+        return (pairs[number] for number in itertools.count(start))
+    options: dict[str, Any] = {"prefetch_factor": _AHEAD, "persistent_workers": True}
+    with warnings.catch_warnings():
+        # It counts the cores of this process; whoever asks for more workers has been told by --help.
+        warnings.filterwarnings("ignore", message="This DataLoader will create", category=UserWarning)
+        loader: DataLoader[tuple[Tensor, Tensor]] = DataLoader(
+            pairs,
+            batch_size=None,
+            sampler=range(start, _ENDLESS),
+            num_workers=workers,
+            # Forked children of a process with threads and a GPU are not safe, and Windows has none.
+            multiprocessing_context="spawn",
+            worker_init_fn=_begin,
+            pin_memory=pinned,
+            **options,
+        )
+        return iter(loader)
+
+
+def _begin(_number: int) -> None:
+    # Ctrl-C goes to the whole group of processes; the training itself decides when its workers end.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

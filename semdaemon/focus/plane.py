@@ -3,17 +3,20 @@
 Over a tilted sample defocus is linear in position and blur is its magnitude, added to what the probe has in
 focus: ``sigma^2 = sigma0^2 + d^2`` with ``d = d0 + g . p + c |p|^2 / 2``.
 Where the line of focus runs through the frame, blur is V-shaped about it; both shapes are fitted.
+A step in height is an explanation of its own (`semdaemon.focus.step`), and the likelier one is told.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import optimize
+
+from semdaemon.focus.planefit import SCALE, Problem
+from semdaemon.focus.step import Step, fit_step
 
 Array = npt.NDArray[Any]
 
@@ -31,14 +34,13 @@ _SIGNIFICANT_SDS = 3.0
 _LEAST_TILT_PX = 0.5
 """Change of blur over the frame below which no tilt is told."""
 
-_LN_SIGMA0 = (math.log(0.8), 0.4)
-"""Blur in focus, mean and standard deviation of its logarithm: what is known before looking."""
+_SYSTEMATIC = 0.07
+"""Of the tilt itself: by so much a scorer misreads one material as a whole, see docs/focus.md."""
 
-_SCALE = 2.0
-"""Residuals beyond so many standard deviations count less and less (Cauchy)."""
-
-_DIRECTIONS = 8
-_CUTS = (0.25, 0.5, 0.75)
+_STEP_IS_BETTER = 1.5
+_PLANE_IS_BETTER = 0.4
+"""Differences of half the robust chi-squared between a step and a plane, which have as many parameters:
+beyond the first it is a step, beyond the second in the other direction a plane, between them neither."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,9 @@ class Plane:
         Whether either is significant.
     tiles
         How many tiles it was fitted to.
+    step
+        A step in height where that explains the tiles better; then neither ``tilted`` nor ``curved``, and the
+        figures above are those of the best plane all the same.
     """
 
     tilt_px: float
@@ -74,6 +79,7 @@ class Plane:
     tilted: bool
     curved: bool
     tiles: int
+    step: Step | None = None
 
     def as_json(self, aperture_rad: float | None = None) -> dict[str, object]:
         """Plain numbers; with the beam's half angle also the sample's tilt in degrees."""
@@ -88,6 +94,7 @@ class Plane:
             "centre_px": round(self.centre_px, 3),
             "sigma0_px": round(self.sigma0_px, 3),
             "tiles": self.tiles,
+            "step": None if self.step is None else self.step.as_json(),
         }
         if aperture_rad:
             plain["tilt_deg"] = round(self.sample_tilt_deg(aperture_rad), 2)
@@ -116,7 +123,7 @@ def fit_plane(x_px: Array, y_px: Array, sigma_px: Array, relative_sd: Array) -> 
     x, y = x_px[known] / _LENGTH_PX, y_px[known] / _LENGTH_PX
     if x.size < FEWEST_TILES or min(np.unique(x).size, np.unique(y).size) < _FEWEST_ROWS:
         return None
-    problem = _Problem(
+    problem = Problem(
         np.stack([np.ones_like(x), x, y, (x * x + y * y) / 2], axis=1).astype(np.float64),
         np.log(sigma_px[known].astype(np.float64)),
         np.hypot(relative_sd[known], _OWN_SD).astype(np.float64),
@@ -124,72 +131,20 @@ def fit_plane(x_px: Array, y_px: Array, sigma_px: Array, relative_sd: Array) -> 
     flat = min((problem.fit(start, curved=False) for start in problem.starts()), key=lambda fit: fit.cost)
     bowls = (np.append(flat.x[:3], 0.0), problem.bowl())
     bent = min((problem.fit(start, curved=True) for start in bowls), key=lambda fit: fit.cost)
-    return _told(problem, flat, bent)
+    place = x_px[known], y_px[known]
+    step = fit_step(*place, problem.ln_sigma, problem.sd, SCALE)
+    told = _told(problem, flat, bent)
+    if step is None or not step.step.plain:
+        return told
+    better = (float(min(flat.cost, bent.cost if told.curved else math.inf)) - step.cost) / _TILES_ALIKE
+    if better > _STEP_IS_BETTER:
+        return replace(told, tilted=False, curved=False, step=step.step)
+    return told if better < -_PLANE_IS_BETTER else replace(told, tilted=False)
 
 
-@dataclass(frozen=True)
-class _Problem:
-    """Tiles as a least-squares problem in (d0, gx, gy[, c], ln sigma0)."""
-
-    terms: Array
-    ln_sigma: Array
-    sd: Array
-
-    def fit(self, start: Array, *, curved: bool) -> Any:
-        terms = self.terms if curved else self.terms[:, :3]
-
-        def misfit(parameters: Array) -> Array:
-            defocus = terms @ parameters[:-1]
-            model = 0.5 * np.log(np.exp(2 * parameters[-1]) + defocus * defocus)
-            prior = (parameters[-1] - _LN_SIGMA0[0]) / _LN_SIGMA0[1]
-            return np.append((self.ln_sigma - model) / self.sd, prior)
-
-        def slopes(parameters: Array) -> Array:
-            defocus, focus = terms @ parameters[:-1], np.exp(2 * parameters[-1])
-            total = focus + defocus * defocus
-            columns = [terms * (defocus / total)[:, None], (focus / total)[:, None]]
-            prior = np.append(np.zeros(terms.shape[1]), 1 / _LN_SIGMA0[1])
-            return np.vstack([-np.concatenate(columns, axis=1) / self.sd[:, None], prior])
-
-        begin = np.append(start[: terms.shape[1]], _LN_SIGMA0[0])
-        return optimize.least_squares(misfit, begin, slopes, loss="cauchy", f_scale=_SCALE, max_nfev=40)
-
-    def starts(self) -> list[Array]:
-        """The best one-sided and the best V-shaped guess, each by a linear fit to blur with its sign."""
-        blur, weight = self._blur
-        sides = [np.ones_like(blur)]
-        for angle in np.arange(_DIRECTIONS) * np.pi / _DIRECTIONS:
-            along = self.terms[:, 1] * np.cos(angle) + self.terms[:, 2] * np.sin(angle)
-            sides += [np.sign(along - cut + 1e-9) for cut in np.quantile(along, _CUTS)]
-        plane = self.terms[:, :3]
-        fits = [self._linear(plane, side * blur, weight) for side in sides]
-        return [fits[0][1], min(fits[1:], key=lambda fit: fit[0])[1]]
-
-    def bowl(self) -> Array:
-        """A guess with curvature, of one sign over the frame."""
-        blur, weight = self._blur
-        return self._linear(self.terms, blur, weight)[1]
-
-    @property
-    def _blur(self) -> tuple[Array, Array]:
-        """Magnitude of defocus, and its weights."""
-        blur = np.sqrt(np.maximum(np.exp(2 * self.ln_sigma) - 0.6**2, 0.0))
-        return blur, np.exp(self.ln_sigma) / np.hypot(blur, 0.4) / self.sd
-
-    @staticmethod
-    def _linear(plane: Array, blur: Array, weight: Array) -> tuple[float, Array]:
-        wide = np.asarray(np.linalg.lstsq(plane * weight[:, None], blur * weight, rcond=None)[0])
-        return float(np.abs((blur - plane @ wide) * weight).sum()), wide
-
-    @property
-    def span(self) -> float:
-        """Longest side of what the tiles cover, in units of 1000 px."""
-        return float(max(np.ptp(self.terms[:, 1]), np.ptp(self.terms[:, 2])))
-
-
-def _told(problem: _Problem, flat: Any, bent: Any) -> Plane:
+def _told(problem: Problem, flat: Any, bent: Any) -> Plane:
     """The plane from the fits without and with curvature."""
-    curvature, curvature_sd = float(bent.x[3]), _deviation(bent, np.array([0, 0, 0, 1.0, 0]))
+    curvature, curvature_sd = float(bent.x[3]), _deviation(bent, np.array([0, 0, 0, 1.0, 0, 0]))
     half = problem.span / 2
     curved = (
         abs(curvature) > _SIGNIFICANT_SDS * curvature_sd and abs(curvature) * half**2 / 2 > _LEAST_TILT_PX
@@ -201,17 +156,17 @@ def _told(problem: _Problem, flat: Any, bent: Any) -> Plane:
     gradient[1:3] = (gx / tilt, gy / tilt) if tilt > 0 else (1.0, 0.0)
     sd = _deviation(best, gradient)
     # Only the magnitude of defocus shows: of the two signs take the one that rises to the more blurred side.
-    defocus = problem.terms[:, : best.x.size - 1] @ best.x[:-1]
+    defocus = problem.terms[:, : best.x.size - 2] @ best.x[:-2]
     if float(np.abs(defocus) @ np.sign(problem.terms[:, 1] * gx + problem.terms[:, 2] * gy)) < 0:
         d0, gx, gy, curvature = -d0, -gx, -gy, -curvature
     return Plane(
         tilt_px=tilt,
-        tilt_sd_px=sd,
+        tilt_sd_px=math.hypot(sd, _SYSTEMATIC * tilt),
         direction_deg=math.degrees(math.atan2(gy, gx)) % 360,
         curvature_px=curvature / 2,
         curvature_sd_px=curvature_sd / 2,
         centre_px=d0,
-        sigma0_px=float(np.exp(best.x[-1])),
+        sigma0_px=float(np.exp(best.x[-2])),
         tilted=tilt > _SIGNIFICANT_SDS * sd and tilt * problem.span > _LEAST_TILT_PX,
         curved=curved,
         tiles=len(problem.sd),

@@ -1,4 +1,4 @@
-"""The plane of focus in a picture: where it cuts the frame, and which way the sample falls away from it."""
+"""The plane of focus in a picture: where it cuts the frame, which way the sample falls away, its steps."""
 
 from __future__ import annotations
 
@@ -15,26 +15,45 @@ _POINT = tuple[float, float]
 
 
 def line_of_focus(picture: Image.Image, focus: FocusMap, scale: float) -> None:
-    """Draw a dashed line where a tilted frame is sharp, or an arrow to where it is, into the picture."""
+    """Draw a dashed line where a tilted frame is sharp, or an arrow to where it is, into the picture.
+
+    A step in height is a dashed line too, with a short arrow across it to the more blurred side.
+    """
     plane = focus.survey.plane
-    if plane is None or not plane.tilted or plane.curved:
+    if plane is None:
         return
     area = focus.area
     middle = np.array([area.left + area.right, area.top + area.bottom]) * scale / 2
-    angle = math.radians(plane.direction_deg)
-    along, across = (
-        np.array([math.cos(angle), math.sin(angle)]),
-        np.array([-math.sin(angle), math.cos(angle)]),
-    )
-    nearest = middle - along * plane.centre_px / plane.tilt_px * 1000 * scale
-    low = np.array([area.left, area.top]) * scale
-    high = np.array([area.right, area.bottom]) * scale
-    cut = _clipped(nearest, across, low, high)
     draw = ImageDraw.Draw(picture)
-    if cut is not None:
-        _dashed(draw, nearest + across * cut[0], nearest + across * cut[1])
-    else:
-        _arrow(draw, middle, -along * min(area.height, area.width) * scale / 4)
+    if plane.step is not None:
+        along = _unit(plane.step.direction_deg)
+        ends = _across(focus, scale, middle + along * plane.step.offset_px * scale, along)
+        if ends is not None:
+            _dashed(draw, *ends)
+            _arrow(draw, (ends[0] + ends[1]) / 2, along * 36)
+    elif plane.tilted and not plane.curved:
+        along = _unit(plane.direction_deg)
+        nearest = middle - along * plane.centre_px / plane.tilt_px * 1000 * scale
+        ends = _across(focus, scale, nearest, along)
+        if ends is not None:
+            _dashed(draw, *ends)
+        else:
+            _arrow(draw, middle, -along * min(area.height, area.width) * scale / 4)
+
+
+def _unit(direction_deg: float) -> np.ndarray:
+    angle = math.radians(direction_deg)
+    return np.array([math.cos(angle), math.sin(angle)])
+
+
+def _across(
+    focus: FocusMap, scale: float, point: np.ndarray, along: np.ndarray
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Ends of the line through a point, at right angles to a direction, within the image area."""
+    area, across = focus.area, np.array([-along[1], along[0]])
+    low, high = (np.array(edge) * scale for edge in ((area.left, area.top), (area.right, area.bottom)))
+    cut = _clipped(point, across, low, high)
+    return None if cut is None else (point + across * cut[0], point + across * cut[1])
 
 
 def _clipped(
@@ -62,7 +81,7 @@ def _dashed(draw: ImageDraw.ImageDraw, start: np.ndarray, stop: np.ndarray) -> N
 
 
 def _arrow(draw: ImageDraw.ImageDraw, tail: np.ndarray, way: np.ndarray) -> None:
-    """From ``tail`` by ``way``: towards where the frame would be in focus."""
+    """From ``tail`` by ``way``."""
     head, unit = tail + way, way / np.hypot(*way)
     wing = np.array([-unit[1], unit[0]])
     for width, colour in ((7, PAPER), (3, INK)):

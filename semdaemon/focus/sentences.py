@@ -9,6 +9,7 @@ from typing import Any
 
 from semdaemon.focus.astigmatism import Astigmatism
 from semdaemon.focus.plane import Plane
+from semdaemon.focus.step import Step
 from semdaemon.focus.survey import Survey
 
 _WORDS = (
@@ -56,7 +57,11 @@ def _stored_plane(facts: Mapping[str, Any]) -> list[Sentence]:
     told = facts.get("plane")
     if not told:
         return []
-    return _plane(Plane(**{field.name: told[field.name] for field in fields(Plane)}), told.get("tilt_deg"))
+    figures: dict[str, Any] = {
+        field.name: told[field.name] for field in fields(Plane) if field.name != "step"
+    }
+    step = told.get("step")
+    return _plane(Plane(**figures, step=Step(**step) if step else None), told.get("tilt_deg"))
 
 
 def _stored_axes(facts: Mapping[str, Any]) -> list[Sentence]:
@@ -69,6 +74,15 @@ def _stored_axes(facts: Mapping[str, Any]) -> list[Sentence]:
 
 
 def _plane(plane: Plane, tilt_deg: float | None) -> list[Sentence]:
+    if plane.step is not None:
+        low, high = f"{plane.step.low_px:.1f} px", f"{plane.step.high_px:.1f} px"
+        return [
+            Sentence(
+                f"a step in height: {low} of blur on one side of a line, {high} from there "
+                f"{towards(plane.step.direction_deg)}",
+                True,
+            )
+        ]
     if not plane.tilted:
         most = plane.tilt_px + 2 * plane.tilt_sd_px
         level = f"level: blur changes by less than {most:.1f} px over 1000 px"

@@ -85,7 +85,8 @@ class ScoreHeader(Header):
         None, description="What misleads a judgement of focus: code, message, tiles undecided because of it."
     )
     plane: dict[str, Any] | None = Field(
-        None, description="How defocus runs across the frame: tilt, direction, curvature; null where unknown."
+        None,
+        description="How defocus runs across the frame: tilt, curvature, step; null where unknown.",
     )
     astigmatism: dict[str, Any] | None = Field(
         None, description="Blur along two axes, of the frame and of its regions."

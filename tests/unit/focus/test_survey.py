@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from semdaemon.focus.astigmatism import Astigmatism
 from semdaemon.focus.axes import Region
 from semdaemon.focus.plane import Plane
 from semdaemon.focus.sentences import sentences, stored_sentences, towards
+from semdaemon.focus.step import Step
 from semdaemon.focus.survey import Survey
 from semdaemon.frame import Area
 
@@ -53,7 +55,13 @@ def test_it_is_plain_json_whatever_is_unknown() -> None:
 @pytest.mark.parametrize("aperture_rad", [None, 5e-3])
 def test_the_journal_says_the_same_as_the_frame_did(aperture_rad: float | None) -> None:
     level = Plane(0.2, 0.2, 0.0, 0.0, 0.1, 1.0, 0.7, False, False, 95)
-    for survey in (FULL, Survey(plane=level, astigmatism=Astigmatism("round")), Survey()):
+    stepped = replace(level, step=Step(0.9, 3.125, 20.5, -40.25, 8.5))
+    for survey in (
+        FULL,
+        Survey(plane=stepped),
+        Survey(plane=level, astigmatism=Astigmatism("round")),
+        Survey(),
+    ):
         stored = json.loads(json.dumps(survey.as_json(aperture_rad)))
         assert stored_sentences(stored) == sentences(survey, aperture_rad)
 

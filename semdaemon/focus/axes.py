@@ -91,7 +91,7 @@ def _windows(image: Pixels, grid: Grid, sigma_px: Array, scale: int) -> _Windows
     step = _SIDE_PX if scale == 1 else _SIDE_PX // 2
     while (small.shape[0] // step) * (small.shape[1] // step) > 2 * _MOST_WINDOWS:
         step *= 2
-    tops, lefts = (range(0, side - _SIDE_PX + 1, step) for side in small.shape)
+    tops, lefts = (_starts(side, step) for side in small.shape)
     corners = [(top, left) for top in tops for left in lefts]
     middles = (np.array(corners) + _SIDE_PX / 2) * scale
     area, sigmas = grid.area, sigma_px.reshape(grid.rows, grid.cols)
@@ -106,6 +106,12 @@ def _windows(image: Pixels, grid: Grid, sigma_px: Array, scale: int) -> _Windows
         middles[:, 1] + area.left,
         sigmas[rows, cols] / scale,
     )
+
+
+def _starts(side: int, step: int) -> list[int]:
+    """Where windows begin along a side: evenly, from one end to the other, no more than a step apart."""
+    count = -(-(side - _SIDE_PX) // step) + 1
+    return [round(start) for start in np.linspace(0, side - _SIDE_PX, count)]
 
 
 @lru_cache(maxsize=1)

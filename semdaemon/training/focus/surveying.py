@@ -14,6 +14,7 @@ from semdaemon.frame import Area, Frame
 from semdaemon.settings import Focus
 from semdaemon.training import degrade, spoil
 from semdaemon.training.corpus import CorpusFrame, Image, load_frames
+from semdaemon.training.focus.context import own_sigma_px
 
 BEGIN = "<!-- survey figures: written by python -m semdaemon.training.focus survey --page -->"
 END = "<!-- end of survey figures -->"
@@ -40,6 +41,7 @@ SPOILS: dict[str, Callable[[Pixels, Generator], Pixels]] = {
 }
 _DOSE = 100.0
 _TILTS = ((6.0, 0.0), (4.0, 1.0), (4.0, 3.0), (2.0, 2.0), (0.0, 2.0))
+_STEPS = ((0.0, 3.0), (1.0, 3.0), (2.0, 4.0), (0.5, 1.5))
 _ELLIPTICITIES = (1.0, 1.3, 1.6, 2.0)
 _RADII_PX = (3.0, 6.0)
 _SMEARS_PX = (6, 12)
@@ -59,6 +61,8 @@ def survey_tables(folder: Path, part: str, *, seed: int = 0) -> str:
         *_bad_input(frames, scorer, seed),
         "### Tilt recovered, frames of at least 700 px\n",
         *_tilt([frame for frame in frames if min(frame.pixels.shape) >= _LARGE_PX], scorer, seed),
+        "### Steps in height, the same frames\n",
+        *_steps([frame for frame in frames if min(frame.pixels.shape) >= _LARGE_PX], scorer, seed),
         "### Blur along two axes, % of frames\n",
         *_axes(frames, scorer, seed),
     ]
@@ -92,11 +96,12 @@ def _bad_input(frames: Sequence[CorpusFrame], scorer: Scorer, seed: int) -> Iter
 
 
 def _tilt(frames: Sequence[CorpusFrame], scorer: Scorer, seed: int) -> Iterator[str]:
-    heads = ("tilt, px over 1000 px", "defocus at the centre, px", "called tilted", "error, median")
-    yield f"| {' | '.join(heads)} | error, 75 % below | direction off, median |"
-    yield "| --- | --- | --- | --- | --- | --- |"
+    heads = ("tilt, px over 1000 px", "defocus at the centre, px", "called tilted", "called stepped")
+    more = ("error, median", "error, 75 % below", "in stated 90 %", "direction off, median")
+    yield f"| {' | '.join((*heads, *more))} |"
+    yield f"|{' --- |' * 8}"
     for tilt_px, centre_px in _TILTS:
-        rng, tilted, errors, turns = np.random.default_rng(seed), [], [], []
+        rng, planes, turns = np.random.default_rng(seed), [], []
         for frame in frames:
             angle = float(rng.uniform(0, 2 * math.pi))
             radius = 2 * np.abs(_plane(frame.pixels.shape, tilt_px, centre_px, angle))
@@ -104,13 +109,50 @@ def _tilt(frames: Sequence[CorpusFrame], scorer: Scorer, seed: int) -> Iterator[
             plane = _looked_at(_exposed(blurred, rng), scorer).survey.plane
             if plane is None:
                 continue
-            tilted.append(plane.tilted)
-            errors.append(abs(plane.tilt_px - tilt_px) / (tilt_px or 1))
+            planes.append(plane)
             turns.append(abs((plane.direction_deg - math.degrees(angle) + 90) % 180 - 90))
-        middle, most = np.percentile(errors, [50, 75])
-        off = (f"{middle:.0%}", f"{most:.0%}", f"{np.median(turns):.1f}°")
-        told = off if tilt_px else (f"{middle:.2f} px", f"{most:.2f} px", "-")
-        yield f"| {tilt_px:g} | {centre_px:g} | {np.mean(tilted):.0%} | {' | '.join(told)} |"
+        off_px = np.array([abs(plane.tilt_px - tilt_px) for plane in planes])
+        middle, most = np.percentile(off_px / (tilt_px or 1), [50, 75])
+        held = f"{np.mean(off_px < 1.645 * np.array([plane.tilt_sd_px for plane in planes])):.0%}"
+        called = f"{np.mean([plane.tilted for plane in planes]):.0%}"
+        called += f" | {np.mean([plane.step is not None for plane in planes]):.0%}"
+        off = (f"{middle:.0%}", f"{most:.0%}", held, f"{np.median(turns):.1f}°")
+        told = off if tilt_px else (f"{middle:.2f} px", f"{most:.2f} px", held, "-")
+        yield f"| {tilt_px:g} | {centre_px:g} | {called} | {' | '.join(told)} |"
+    yield ""
+
+
+def _steps(frames: Sequence[CorpusFrame], scorer: Scorer, seed: int) -> Iterator[str]:
+    heads = (
+        "defocus on both sides, px",
+        "called stepped",
+        "called tilted",
+        "blur told over true: sharper side",
+    )
+    yield f"| {' | '.join(heads)} | more blurred side | direction off, median |"
+    yield f"|{' --- |' * 6}"
+    for sides_px in _STEPS:
+        rng, planes, ratios, turns = np.random.default_rng(seed), [], [], []
+        for frame in frames:
+            angle = float(rng.uniform(0, 2 * math.pi))
+            beyond = _plane(frame.pixels.shape, 1000.0, float(rng.uniform(-80, 80)), angle) > 0
+            blurred = [degrade.blur(frame.pixels, degrade.probe_kernel(2 * side)) for side in sides_px]
+            seen = np.where(beyond, blurred[1], blurred[0]).astype(np.float32)
+            plane = _looked_at(_exposed(seen, rng), scorer).survey.plane
+            if plane is None:
+                continue
+            planes.append(plane)
+            if plane.step is not None:
+                true_px = np.hypot(own_sigma_px(frame), sides_px)
+                ratios.append(np.array([plane.step.low_px, plane.step.high_px]) / true_px)
+                turns.append(abs((plane.step.direction_deg - math.degrees(angle) + 180) % 360 - 180))
+        called = f"{np.mean([plane.step is not None for plane in planes]):.0%}"
+        called += f" | {np.mean([plane.tilted for plane in planes]):.0%}"
+        told = "- | - | -"
+        if ratios:
+            low, high = np.median(ratios, axis=0)
+            told = f"{low:.2f} | {high:.2f} | {np.median(turns):.1f}°"
+        yield f"| {sides_px[0]:g} and {sides_px[1]:g} | {called} | {told} |"
     yield ""
 
 

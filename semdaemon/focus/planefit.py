@@ -65,17 +65,17 @@ class Problem:
         read = np.minimum(self.ln_sigma, math.log(_READ_UP_TO_PX))
 
         def misfit(values: Array) -> Array:
-            total = _square(terms @ values[:shape], values[shape], values[-1])[0]
+            total = _square(terms @ values[:shape], *values[shape:])[0]
             model = np.minimum(0.5 * np.log(total), math.log(_READ_UP_TO_PX))
             return np.append((read - model) / self.sd, _priors(values[shape:]))
 
         def slopes(values: Array) -> Array:
             defocus = terms @ values[:shape]
-            total, shown = _square(defocus, values[shape], values[-1])
+            total, shown = _square(defocus, *values[shape:])
             below = (total < _READ_UP_TO_PX**2) / total / self.sd
             columns = [
                 terms * (shown * defocus * below)[:, None],
-                (math.exp(2 * values[shape]) * below)[:, None],
+                (_focus(values[shape]) * below)[:, None],
                 (-0.5 * shown * below)[:, None],
             ]
             known = np.zeros((2, shape + 2))
@@ -122,7 +122,12 @@ def _square(defocus: Array, ln_sigma0: float, hidden_px2: float) -> tuple[Array,
     """Square of the blur that is read, and how much of a change of defocus shows in it, 0 to 1."""
     excess = defocus * defocus - hidden_px2
     root = np.sqrt(excess * excess + _CORNER_PX2**2)
-    return math.exp(2 * ln_sigma0) + 0.5 * (excess + root), 0.5 * (1 + excess / root)
+    return _focus(ln_sigma0) + 0.5 * (excess + root), 0.5 * (1 + excess / root)
+
+
+def _focus(ln_sigma0: float) -> float:
+    """Square of the blur in focus; a step that the solver tries must not overflow."""
+    return math.exp(2 * min(float(ln_sigma0), 20.0))
 
 
 def _priors(values: Array) -> Array:

@@ -89,15 +89,15 @@ def fit_step(x_px: Array, y_px: Array, ln_sigma: Array, sd: Array, scale: float)
     near = best[2], float(np.ptp(x_px) + np.ptp(y_px)) / _CUTS
     cost, angle, cut = min(best, _best_line(x_px, y_px, ln_sigma, sd, scale, finer, near) or best)
     beyond = x_px * math.cos(angle) + y_px * math.sin(angle) > cut
-    (near, near_sd), (far, far_sd) = (_level(ln_sigma[side], sd[side]) for side in (~beyond, beyond))
-    if far < near:
-        near, far, angle, cut = far, near, angle + math.pi, -cut
+    here, there = _level(ln_sigma[~beyond], sd[~beyond]), _level(ln_sigma[beyond], sd[beyond])
+    if there < here:
+        here, there, angle, cut = there, here, angle + math.pi, -cut
     step = Step(
-        low_px=math.exp(near),
-        high_px=math.exp(far),
+        low_px=math.exp(here[0]),
+        high_px=math.exp(there[0]),
         direction_deg=math.degrees(angle) % 360,
         offset_px=cut,
-        significance=(far - near) / math.hypot(near_sd, far_sd),
+        significance=(there[0] - here[0]) / math.hypot(here[1], there[1]),
     )
     return StepFit(step, cost)
 

@@ -75,7 +75,7 @@ class Problem:
             below = (total < _READ_UP_TO_PX**2) / total / self.sd
             columns = [
                 terms * (shown * defocus * below)[:, None],
-                (_focus(values[shape]) * below)[:, None],
+                (_focus(float(values[shape])) * below)[:, None],
                 (-0.5 * shown * below)[:, None],
             ]
             known = np.zeros((2, shape + 2))
@@ -127,7 +127,7 @@ def _square(defocus: Array, ln_sigma0: float, hidden_px2: float) -> tuple[Array,
 
 def _focus(ln_sigma0: float) -> float:
     """Square of the blur in focus; a step that the solver tries must not overflow."""
-    return math.exp(2 * min(float(ln_sigma0), 20.0))
+    return math.exp(2 * min(ln_sigma0, 20.0))
 
 
 def _priors(values: Array) -> Array:

@@ -14,7 +14,7 @@ from semdaemon.frame import Area, Frame
 from semdaemon.settings import Focus
 from semdaemon.training import degrade, spoil
 from semdaemon.training.corpus import CorpusFrame, Image, load_frames
-from semdaemon.training.focus.context import own_sigma_px
+from semdaemon.training.focus.scenes import own_sigma_px
 
 BEGIN = "<!-- survey figures: written by python -m semdaemon.training.focus survey --page -->"
 END = "<!-- end of survey figures -->"

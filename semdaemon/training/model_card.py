@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from semdaemon.refocus.weights import WeightsCard
-from semdaemon.training.evaluation.measuring import Row, as_markdown
+from semdaemon.training.evaluation.rows import Row, as_markdown
 
 _DEGRADATIONS = {
     "radius_px": "disc radius of defocus, pixels",
@@ -111,9 +111,24 @@ def _held_out(card: WeightsCard) -> str:
         return ""
     conditions = card.held_out["conditions"]
     rows = [Row(**row) for row in card.held_out["rows"]]
+    if not rows:
+        return ""
     said = ", ".join(f"{key} {value}" for key, value in conditions.items())
     table = as_markdown(rows)
-    return f"## Measured\n\nMean PSNR in dB / SSIM; {said}.\n{_HOW}\n{table}\n{_losses(rows, card.name)}"
+    parts = [f"Mean PSNR in dB / SSIM; {said}.\n{_HOW}", table, _asked(card), _losses(rows, card.name)]
+    return "## Measured\n\n" + "\n".join(parts)
+
+
+def _asked(card: WeightsCard) -> str:
+    """The figures that the weights are judged by; cards from before they were kept have none."""
+    kept = card.held_out.get("headline", ())
+    if not kept:
+        return ""
+    met = sum(bool(figure["met"]) for figure in kept)
+    return (
+        f"Of {len(kept)} figures that were asked of them {met} are met; "
+        "[evaluation.md](evaluation.md) tells which, and how each was measured.\n"
+    )
 
 
 def _losses(rows: list[Row], method: str) -> str:
@@ -122,7 +137,7 @@ def _losses(rows: list[Row], method: str) -> str:
     if not lost:
         return "No frame came out worse than it went in, under any of these conditions.\n"
     lines = [
-        f"- R = {row.radius_px:g}, {row.electrons_per_px:g} electrons per px: "
+        f"- {row.blur_name}, {row.electrons_per_px:g} electrons per px: "
         f"{row.worst_scene} lost {-row.worst_gain_db:.1f} dB."
         for row in lost
     ]

@@ -10,9 +10,12 @@ import numpy.typing as npt
 
 from semdaemon.training import degrade
 from semdaemon.training.corpus import load_corpus, load_frames
-from semdaemon.training.evaluation.classical import Degraded
+from semdaemon.training.evaluation.case import Degraded
 
 Image = npt.NDArray[np.float32]
+
+BORDER_PX = 48
+"""What a blur may reach beyond the crop that is measured."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,11 @@ class Scene:
 
     name: str
     sharp: Image
+
+    def around(self, crop_px: int) -> Scene:
+        """The scene cut down to its central crop and what a blur brings into it."""
+        window = central(self.sharp.shape, crop_px + 2 * BORDER_PX)
+        return Scene(self.name, np.ascontiguousarray(self.sharp[window]))
 
 
 def scenes_of_folder(folder: Path) -> list[Scene]:
@@ -34,7 +42,7 @@ def scenes_set_aside(folder: Path, validation_fraction: float, seed: int) -> lis
     return [Scene(frame.name, frame.pixels) for frame in corpus.validation]
 
 
-def scenes_of_simulator(count: int = 8, size_px: int = 384) -> list[Scene]:
+def scenes_of_simulator(count: int = 8, size_px: int = 416) -> list[Scene]:
     """Procedural scenes, for a machine without frames; figures on them say little about real ones."""
     from semdaemon.training.corpus import corpus_of_scenes
 
@@ -46,13 +54,14 @@ def degrade_scene(scene: Scene, radius_px: float, dose: float, *, crop_px: int, 
     """The central crop of a scene under one condition: disc blur of the whole frame, Poisson dose, 8 bits."""
     kernel = degrade.probe_kernel(radius_px)
     blurred = degrade.blur(scene.sharp, kernel)
-    window = _central(scene.sharp.shape, crop_px)
+    window = central(scene.sharp.shape, crop_px)
     rng = np.random.default_rng([seed, round(10 * radius_px), round(10 * dose)])
     seen = degrade.quantise(degrade.expose(blurred[window], dose, rng), 8)
     return Degraded(seen, scene.sharp[window], kernel)
 
 
-def _central(shape: tuple[int, ...], crop_px: int) -> tuple[slice, slice]:
+def central(shape: tuple[int, ...], crop_px: int) -> tuple[slice, slice]:
+    """The window of a frame that is measured: its centre, as far as it reaches."""
     starts = [max(0, n - crop_px) // 2 for n in shape]
     rows, columns = (slice(start, start + crop_px) for start in starts)
     return rows, columns

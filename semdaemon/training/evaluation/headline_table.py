@@ -1,0 +1,49 @@
+"""Headline figures in words: one line a figure, and the count of what was met."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from semdaemon.training.evaluation.headline import Headline
+from semdaemon.training.evaluation.results import Interval
+
+
+def verdict_table(headlines: Sequence[Headline]) -> str:
+    """Markdown: figure, found with its interval, asked, met or not."""
+    lines = [f"**{_met(headlines)} of {len(headlines)} met.**", ""]
+    for group in dict.fromkeys(h.group for h in headlines):
+        here = [h for h in headlines if h.group == group]
+        lines += [
+            f"| {group} | found | asked | |",
+            "|---|---|---|---|",
+            *(f"| {h.name} | {shown(h.found, h.unit)} | {asked(h)} | {_word(h)} |" for h in here),
+            "",
+        ]
+    return "\n".join(lines)
+
+
+def shown(found: Interval, unit: str) -> str:
+    """A mean with its interval, in its unit."""
+    if unit == "frames":
+        return f"{found.mean:.0f} frames"
+    form = "+.2f" if unit == "dB" else ".3f"
+    space = f" {unit}" if unit else ""
+    return f"{found.mean:{form}}{space} [{found.low:{form}}, {found.high:{form}}]"
+
+
+def asked(headline: Headline) -> str:
+    """The bound that was asked for."""
+    side = ">=" if headline.at_least else "<="
+    if headline.unit == "frames":
+        return "none"
+    return f"{side} {headline.wanted:g}{' ' + headline.unit if headline.unit else ''}"
+
+
+def _word(headline: Headline) -> str:
+    if headline.met:
+        return "met"
+    return "**not met**"
+
+
+def _met(headlines: Sequence[Headline]) -> int:
+    return sum(h.met for h in headlines)

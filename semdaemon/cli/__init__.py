@@ -27,6 +27,7 @@ COMMANDS = {
     "simulate": "Write frames as a microscope does.",
     "train": "Train a network on sharp frames.",
     "evaluate": "Measure a network beside the classical methods.",
+    "export": "Weights as a bioimage.io model package.",
     "config": "Check, show or print an example of the settings.",
     "service": "Install as a service of systemd, or remove it.",
     "doctor": "Check everything that commonly is wrong.",

@@ -51,11 +51,22 @@ def installed_with(requirements: list[str]) -> set[str]:
 
 
 def licence_of(name: str) -> str:
-    """What a distribution says of its licence: expression, classifiers, or the first line of its text."""
+    """What a distribution says of its licence: expression, classifiers, or the first line of its text.
+
+    One that says nothing of the kind is taken by the first line of its licence file.
+    """
     about = distribution(name).metadata
     classifiers = [text.split("::")[-1] for text in about.get_all("Classifier") or [] if "License ::" in text]
     text = (about.get("License") or "").strip().splitlines()
-    return " ".join([about.get("License-Expression") or "", *classifiers, *text[:1]])
+    said = [about.get("License-Expression") or "", *classifiers, *text[:1]]
+    return " ".join(said if any(said) else [*_first_lines(name)])
+
+
+def _first_lines(name: str) -> list[str]:
+    """The first line of each licence file that a distribution brings."""
+    files = distribution(name).files or []
+    texts = [file.read_text() for file in files if "dist-info" in str(file) and "LICEN" in file.name]
+    return [text.strip().splitlines()[0] for text in texts]
 
 
 CORE = sorted(installed_with(PROJECT["dependencies"]))

@@ -67,32 +67,31 @@ def _fit(
 
     way = Way(card)
     trained, set_aside = trials.split(data, validation_fraction, card.seed)
-    fitted_to, calibrated_on = (
+    of_trained, of_set_aside = (
         way.tiles(specimens.trials(count, seed + number), _counter(name, count))
         for number, (name, specimens) in enumerate((("fit", trained), ("calibration", set_aside)))
     )
-    trust = fitting.fit(fitted_to, calibrated_on)
+    fit = fitting.fit(of_trained, of_set_aside)
     conditions = {
         "of": data.name if data else "semdaemon simulate",
         "validation_fraction": validation_fraction,
-        "frames": {"fitted_to": trained.frames, "calibrated_on": set_aside.frames},
+        "frames": {"trained_on": trained.frames, "set_aside": set_aside.frames},
         "trials": count,
         "seed": seed,
         "sha256": card.sha256[:12],
     }
-    facts = fitting.facts(trust, fitted_to, calibrated_on, conditions)
+    facts = fit.facts(conditions)
     if into_card:
         raw = json.loads(card.path.with_suffix(".json").read_text(encoding="utf-8"))
         write_card(card.path, raw | {"trust": facts})
     if as_json:
         return json.dumps(facts)
-    left_out = facts["left_out_coverage"]
+    left_out = {name: f"{100 * facts['left_out_coverage'][name]:.1f}" for name in ("mean", "worst")}
     return (
-        f"Fitted to {facts['tiles']['fitted_to']} tiles, calibrated on {facts['tiles']['calibrated_on']}; "
-        f"{facts['gained']:.1%} of these gained.\n"
-        f"True errors stay below {trust.bound_factor:.2f} times the expected one in 90 of 100 cases; on "
-        f"groups left out of the calibration in {100 * left_out['mean']:.1f} (worst group "
-        f"{100 * left_out['worst']:.1f})."
+        f"Fitted to {facts['tiles']['trained_on']} tiles of specimens trained on, calibrated on them fold by "
+        f"fold and on {facts['tiles']['set_aside']} of specimens set aside; {facts['gained']:.1%} gained.\n"
+        f"True errors stay below {fit.trust.bound_factor:.2f} times the expected one in 90 of 100 cases; on "
+        f"groups left out of the calibration in {left_out['mean']} (worst group {left_out['worst']})."
     )
 
 

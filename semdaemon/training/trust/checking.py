@@ -132,7 +132,7 @@ def _risk(abstained: float, confidence: Column, tiles: Tiles) -> Risk:
         abstained,
         _rms(tiles.error[kept]),
         float(np.mean(~tiles.gained[kept])),
-        float(np.mean(tiles.error[kept] > tiles.original[kept])),
+        float(np.mean(tiles.harmed[kept])),
     )
 
 

@@ -1,11 +1,12 @@
-"""Trust fitted to tiles of the training's specimens and calibrated on tiles of those that it set aside."""
+"""Trust fitted to tiles whose truth is known, and calibrated on specimen groups that it was not fitted to."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from scipy import optimize
 
 from semdaemon.errors import SemdaemonError
@@ -16,6 +17,7 @@ from semdaemon.training.trust.path import Column, Tiles
 LEAST_TILES = 200
 """Of either kind: with fewer, a quantile of nine in ten is a guess."""
 
+FOLDS = 5
 _ERROR_RIDGE, _GAIN_RIDGE = 0.01, 0.1
 """Of what was tried (0.001 to 0.1), best on the groups set aside."""
 
@@ -26,95 +28,139 @@ _NOVEL_SHARE = 0.01
 
 _LEAST_ERROR = 1e-4
 
+Chosen = npt.NDArray[np.bool_]
 
-def fit(fitted_to: Tiles, calibrated_on: Tiles) -> Trust:
+
+@dataclass(frozen=True)
+class Unseen:
+    """What models say of tiles whose specimen groups they were not fitted to, (m,) each.
+
+    Attributes
+    ----------
+    excess
+        Logarithm of the true error over the expected one.
+    odds
+        Of a gain, before calibration.
+    distance
+        Mahalanobis distance from the tiles fitted to.
+    gained, group
+        The truth, and the specimen group.
+    weight
+        Sum 1. Each group counts the same, and groups that the network was not trained on together as much
+        as those that it was: they are few, and the others may flatter it.
+    """
+
+    excess: Column
+    odds: Column
+    distance: Column
+    gained: Chosen
+    group: Column
+    weight: Column
+
+    def only(self, chosen: Chosen) -> Unseen:
+        """Some of the tiles, their weights brought to sum 1."""
+        weight = self.weight[chosen]
+        return Unseen(
+            self.excess[chosen],
+            self.odds[chosen],
+            self.distance[chosen],
+            self.gained[chosen],
+            self.group[chosen],
+            weight / weight.sum(),
+        )
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A calibrated model and what it was calibrated on."""
+
+    trust: Trust
+    unseen: Unseen
+    trained: Tiles
+    set_aside: Tiles
+
+    def left_out(self) -> dict[str, float]:
+        """Share of tiles within the bound, on each group by a calibration on all others."""
+        groups = np.unique(self.unseen.group)
+        covered = np.array([self._covered(self.unseen.group == group) for group in groups])
+        low = float(np.quantile(covered, 0.1))
+        return {
+            "groups": len(groups),
+            "mean": round(float(covered.mean()), 3),
+            "tenth": round(low, 3),
+            "worst": round(float(covered.min()), 3),
+        }
+
+    def facts(self, conditions: dict[str, Any]) -> dict[str, Any]:
+        """What a card says under ``trust``: the model, and how it came about."""
+        tiles = {"trained_on": len(self.trained.error), "set_aside": len(self.set_aside.error)}
+        return {
+            **self.trust.as_dict(),
+            "coverage": COVERAGE,
+            "conditions": conditions,
+            "tiles": tiles,
+            "gained": round(float(self.unseen.weight @ self.unseen.gained), 4),
+            "left_out_coverage": self.left_out(),
+        }
+
+    def _covered(self, own: Chosen) -> float:
+        level, factor = _bound(self.unseen.only(~own))
+        return float(np.mean(self.unseen.excess[own] <= level + np.log(factor)))
+
+
+def fit(trained: Tiles, set_aside: Tiles) -> Fit:
     """The model of `semdaemon.refocus.trust` from tiles whose truth is known.
 
-    The network has seen the first kind of specimens, so its errors there may be small: shape and slope of
-    the model come from them, its level, its odds and its bound from the second kind.
-    The bound is a conformal quantile (Vovk, Gammerman, Shafer 2005; Lei et al. 2018) of the ratio of true to
-    expected error, each specimen group counting the same.
+    Coefficients come from the specimens that the network was trained on.
+    What they are worth comes from groups that they were not fitted to: of the same specimens fold by fold,
+    and of those that the network's training set aside.
+    The bound is a conformal quantile (Vovk, Gammerman, Shafer 2005; by folds: Barber et al. 2021) of the
+    ratio of true to expected error.
 
     Raises
     ------
     SemdaemonError
         ``too_few_tiles`` with fewer than `LEAST_TILES` of either.
     """
-    for tiles, which in ((fitted_to, "to fit to"), (calibrated_on, "to calibrate on")):
+    for tiles, which in ((trained, "of specimens trained on"), (set_aside, "of specimens set aside")):
         if len(tiles.error) < LEAST_TILES:
             raise SemdaemonError(
                 "too_few_tiles",
                 f"{len(tiles.error)} refocused tiles {which}, at least {LEAST_TILES} are needed.",
                 remedy="Give more frames, or larger ones.",
             )
-    centre, spread = fitted_to.figures.mean(0), np.maximum(fitted_to.figures.std(0), 1e-3)
-    standard = (fitted_to.figures - centre) / spread
-    weights = evenly(fitted_to.group)
+    raw = coefficients(trained)
+    unseen = _together([*_by_folds(trained), _said(raw, set_aside, 1 + trained.group.max())])
+    return Fit(calibrated(raw, unseen), unseen, trained, set_aside)
+
+
+def coefficients(tiles: Tiles) -> Trust:
+    """The model before calibration: its odds have no scale, its bound factor and its reach are 1."""
+    weights = evenly(tiles.group)
+    centre, spread = tiles.figures.mean(0), np.maximum(tiles.figures.std(0), 1e-3)
+    standard = (tiles.figures - centre) / spread
     known = terms(np.clip(standard, -_FARTHEST, _FARTHEST))
-    n = standard.shape[1]
-    covariance = np.cov(standard.T, aweights=weights) + 0.05 * np.eye(n)
-    start = Trust(
+    covariance = np.cov(standard.T, aweights=weights) + 0.05 * np.eye(standard.shape[1])
+    return Trust(
         centre,
         spread,
-        _line(known, np.log(np.maximum(fitted_to.error, _LEAST_ERROR)), weights, _ERROR_RIDGE),
-        _line(known, _lead(fitted_to), weights, _GAIN_RIDGE),
+        error=_line(known, np.log(np.maximum(tiles.error, _LEAST_ERROR)), weights, _ERROR_RIDGE),
+        gain=_line(known, _lead(tiles), weights, _GAIN_RIDGE),
         bound_factor=1.0,
         shape=np.asarray(np.linalg.inv(covariance), np.float64),
         reach=1.0,
     )
-    return calibrated(start, calibrated_on)
 
 
-def calibrated(trust: Trust, tiles: Tiles) -> Trust:
-    """The same model with level, odds, bound and reach from these tiles."""
-    known, weights = _terms(trust, tiles.figures), evenly(tiles.group)
-    left = np.log(np.maximum(tiles.error, _LEAST_ERROR)) - known @ trust.error
-    error = trust.error.copy()
-    error[0] += np.average(left, weights=weights)
-    steepness, level = _platt(known @ trust.gain, tiles.gained, weights)
-    gain = trust.gain * steepness
-    gain[0] += level
-    return replace(
-        trust,
-        error=error,
-        gain=gain,
-        bound_factor=float(np.exp(quantile(left - (error[0] - trust.error[0]), COVERAGE, weights))),
-        reach=quantile(_distance(trust, tiles.figures), 1 - _NOVEL_SHARE, weights),
-    )
-
-
-def left_out(trust: Trust, tiles: Tiles) -> dict[str, float]:
-    """Coverage of the bound on each group by a calibration on the others: mean and worst."""
-    covered = []
-    for group in np.unique(tiles.group):
-        rest = _only(tiles, tiles.group != group)
-        if len(rest.error) == 0:
-            continue
-        own = _only(tiles, tiles.group == group)
-        bound = error_bounds(calibrated(trust, rest), own.figures)
-        covered.append(float(np.mean(own.error <= bound)))
-    return {
-        "groups": len(covered),
-        "mean": round(float(np.mean(covered)), 3),
-        "worst": round(min(covered), 3),
-    }
-
-
-def error_bounds(trust: Trust, figures: Figures) -> Column:
-    """(m,) `Belief.error_bound` of many tiles at once."""
-    return np.asarray(np.exp(_terms(trust, figures) @ trust.error) * trust.bound_factor)
-
-
-def facts(trust: Trust, fitted_to: Tiles, tiles: Tiles, conditions: dict[str, Any]) -> dict[str, Any]:
-    """What a card says under ``trust``: the model, and how it came about."""
-    return {
-        **trust.as_dict(),
-        "coverage": COVERAGE,
-        "conditions": conditions,
-        "tiles": {"fitted_to": len(fitted_to.error), "calibrated_on": len(tiles.error)},
-        "gained": round(float(np.average(tiles.gained, weights=evenly(tiles.group))), 4),
-        "left_out_coverage": left_out(trust, tiles),
-    }
+def calibrated(raw: Trust, unseen: Unseen) -> Trust:
+    """Level, odds, bound and reach from tiles that the coefficients do not know."""
+    error, (level, factor) = raw.error.copy(), _bound(unseen)
+    error[0] += level
+    steepness, offset = _platt(unseen.odds, unseen.gained, unseen.weight)
+    gain = raw.gain * steepness
+    gain[0] += offset
+    reach = quantile(unseen.distance, 1 - _NOVEL_SHARE, unseen.weight)
+    return replace(raw, error=error, gain=gain, bound_factor=factor, reach=reach)
 
 
 def evenly(group: Column) -> Column:
@@ -132,13 +178,47 @@ def quantile(values: Column, level: float, weights: Column) -> float:
     return float(values[order][min(int(np.searchsorted(reached, wanted - 1e-12)), len(values) - 1)])
 
 
-def _terms(trust: Trust, figures: Figures) -> Figures:
-    return terms(np.clip(trust.standard(figures), -_FARTHEST, _FARTHEST))
+def _by_folds(tiles: Tiles) -> list[Unseen]:
+    """Each group judged by coefficients from the groups of the other folds."""
+    fold = tiles.group % FOLDS
+    return [
+        _said(coefficients(tiles.only(fold != number)), tiles.only(fold == number))
+        for number in np.unique(fold)
+    ]
 
 
-def _distance(trust: Trust, figures: Figures) -> Column:
-    standard = trust.standard(figures)
-    return np.asarray(np.sqrt(np.einsum("mi,ij,mj->m", standard, trust.shape, standard)))
+def _said(raw: Trust, tiles: Tiles, first_group: float = 0.0) -> Unseen:
+    standard = raw.standard(tiles.figures)
+    known = terms(np.clip(standard, -_FARTHEST, _FARTHEST))
+    return Unseen(
+        excess=np.log(np.maximum(tiles.error, _LEAST_ERROR)) - known @ raw.error,
+        odds=known @ raw.gain,
+        distance=np.sqrt(np.einsum("mi,ij,mj->m", standard, raw.shape, standard)),
+        gained=tiles.gained,
+        group=tiles.group + first_group,
+        weight=evenly(tiles.group),
+    )
+
+
+def _together(parts: list[Unseen]) -> Unseen:
+    """Folds of the specimens trained on, and last the specimens set aside: half of the weight each."""
+    groups = [len(np.unique(part.group)) for part in parts[:-1]]
+    shares = [0.5 * count / sum(groups) for count in groups] + [0.5]
+    weights = [share * part.weight for share, part in zip(shares, parts, strict=True)]
+    return Unseen(
+        np.concatenate([part.excess for part in parts]),
+        np.concatenate([part.odds for part in parts]),
+        np.concatenate([part.distance for part in parts]),
+        np.concatenate([part.gained for part in parts]),
+        np.concatenate([part.group for part in parts]),
+        np.concatenate(weights),
+    )
+
+
+def _bound(unseen: Unseen) -> tuple[float, float]:
+    """By how much errors exceed what is expected, as a logarithm; and the factor that bounds them beyond."""
+    level = float(unseen.weight @ unseen.excess)
+    return level, float(np.exp(quantile(unseen.excess - level, COVERAGE, unseen.weight)))
 
 
 def _lead(tiles: Tiles) -> Column:
@@ -147,7 +227,7 @@ def _lead(tiles: Tiles) -> Column:
     How much is gained or lost says more than whether: few tiles lose, and odds fitted to those few alone
     told gain from loss less well on the groups set aside (area under the curve 0.83 against 0.87).
     """
-    result, original = (np.maximum(error, 10 * _LEAST_ERROR) for error in (tiles.error, tiles.smoothed))
+    result, original = (np.maximum(error, 10 * _LEAST_ERROR) for error in (tiles.result, tiles.smoothed))
     return np.asarray(np.clip(np.log(original / result), -_MOST_LEAD, _MOST_LEAD))
 
 
@@ -159,25 +239,14 @@ def _line(known: Figures, wanted: Column, weights: Column, least: float) -> Colu
     return np.asarray(np.linalg.solve(weighted.T @ known + ridge, weighted.T @ wanted))
 
 
-def _platt(odds: Column, gained: Any, weights: Column) -> tuple[float, float]:
+def _platt(odds: Column, gained: Chosen, weights: Column) -> tuple[float, float]:
     """Steepness (above 0) and level that make odds honest (Platt 1999), with his pull off certainty."""
     many = max(1.0, float(np.count_nonzero(gained))), max(1.0, float(np.count_nonzero(~gained)))
     target = np.where(gained, (many[0] + 1) / (many[0] + 2), 1 / (many[1] + 2))
 
     def loss(two: Column) -> float:
         margin = np.exp(two[0]) * odds + two[1]
-        return float(weights @ (np.logaddexp(0, margin) - target * margin) + 1e-3 * two[0] ** 2)
+        return float(weights @ (np.logaddexp(0, margin) - target * margin) + 1e-4 * two[0] ** 2)
 
-    steepness, level = optimize.minimize(loss, np.zeros(2), method="L-BFGS-B").x
+    steepness, level = optimize.minimize(loss, np.array([2.0, 0.0]), method="L-BFGS-B").x
     return float(np.exp(steepness)), float(level)
-
-
-def _only(tiles: Tiles, chosen: Any) -> Tiles:
-    return Tiles(
-        tiles.figures[chosen],
-        tiles.error[chosen],
-        tiles.original[chosen],
-        tiles.smoothed[chosen],
-        tiles.group[chosen],
-        tiles.region[chosen],
-    )

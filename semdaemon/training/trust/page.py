@@ -48,8 +48,8 @@ def _method(stored: dict[str, Any], min_confidence: float) -> str:
         "this was fitted to (`novelty`).\n"
         f"A region with a confidence below {min_confidence:g} (`refocus.min_confidence`) or a novelty above "
         "1 is rejected: its original stands.\n"
-        f"Fitted to {tiles['fitted_to']:,} tiles of the specimens trained on, calibrated on "
-        f"{tiles['calibrated_on']:,} tiles of those that the training set aside; on each of their "
+        f"Fitted to {tiles['trained_on']:,} tiles of the specimens trained on, calibrated on "
+        f"{tiles['set_aside']:,} tiles of those that the training set aside; on each of their "
         f"{left_out['groups']} groups, calibrated on the others, the bound held for "
         f"{left_out['mean']:.1%} of the tiles (worst group {left_out['worst']:.1%})."
     )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,7 @@ from scipy import ndimage
 
 from semdaemon.focus import FocusMap, focus_map, load_scorer
 from semdaemon.frame import Area, Frame, intensity_range, to_unit
+from semdaemon.refocus.audit import noise_sd
 from semdaemon.refocus.discriminative import Refocused, refocus_frame, restore
 from semdaemon.refocus.judging import findings
 from semdaemon.refocus.regions import plan_regions
@@ -24,6 +26,9 @@ SMOOTHINGS_PX = (0.0, 0.5, 1.0, 2.0, 4.0)
 """Gaussians that take noise off the original: the best of them, chosen by the truth, has to be beaten."""
 
 _WHITE = 65535
+_BLOCK_PX = 32
+_LEAST_OF_RESULT = 0.5
+"""The noise of the truth takes off at most half: it is an estimate itself."""
 
 Column = npt.NDArray[np.float64]
 
@@ -36,15 +41,19 @@ class Tiles:
     ----------
     figures
         (m, n) float64, see `semdaemon.refocus.evidence`.
-    error, original, smoothed
-        (m,) root mean square difference to the truth of the result, of the original, and of the original
-        after the best of `SMOOTHINGS_PX`; shares of the frame's range.
+    error
+        (m,) root mean square error of the result, a share of the frame's range; the noise of the frame that
+        stands for the truth is taken off, for no result can have it.
+    result, original, smoothed
+        (m,) root mean square difference to that frame, its noise included: of the result, of the original,
+        and of the original after the best of `SMOOTHINGS_PX`.
     group, region
         (m,) specimen group; number of the region, counted over all trials.
     """
 
     figures: Column
     error: Column
+    result: Column
     original: Column
     smoothed: Column
     group: Column
@@ -53,7 +62,16 @@ class Tiles:
     @property
     def gained(self) -> npt.NDArray[np.bool_]:
         """(m,) closer to the truth than the original, smoothed or not."""
-        return np.asarray(self.error < self.smoothed)
+        return np.asarray(self.result < self.smoothed)
+
+    @property
+    def harmed(self) -> npt.NDArray[np.bool_]:
+        """(m,) farther from the truth than the original as it was."""
+        return np.asarray(self.result > self.original)
+
+    def only(self, chosen: npt.NDArray[np.bool_]) -> Tiles:
+        """Some of the tiles."""
+        return Tiles(*(getattr(self, each.name)[chosen] for each in fields(self)))
 
 
 class Path:
@@ -99,11 +117,11 @@ class Path:
         regions = 0
         for trial in trials:
             found = self._tiles_of(trial, regions)
-            regions += len({row[4] for row in found})
+            regions += len({row[5] for row in found})
             rows += found
             told()
         table = np.array(rows, np.float64).reshape(len(rows), -1)
-        return Tiles(table[:, 5:], *(table[:, column] for column in range(5)))
+        return Tiles(table[:, 6:], *(table[:, column] for column in range(6)))
 
     def _tiles_of(self, trial: Trial, regions: int) -> list[tuple[float, ...]]:
         frame, focus = self.score(trial.seen)
@@ -114,15 +132,33 @@ class Path:
         unit, truth = to_unit(frame.pixels, levels), to_unit(trial.sharp * np.float32(_WHITE), levels)
         restored = restore(unit, plan, self._engine, self.settings.refocus.feather_px)
         errors = [(restored - truth) ** 2, *((_smooth(unit, s) - truth) ** 2 for s in SMOOTHINGS_PX)]
+        noise = noise_of_truth_sd(truth)
         rows = []
         for region in plan.regions:
             for tile in findings(region, plan, unit, restored):
                 window = focus.cell(tile.row, tile.column).slices
                 result, original, *smoothed = (float(np.sqrt(np.mean(e[window]))) for e in errors)
-                best = min(original, *smoothed)
-                about = (result, original, best, float(trial.group), float(regions + region.number))
+                error = math.sqrt(max(result**2 - noise**2, (_LEAST_OF_RESULT * result) ** 2))
+                about = (
+                    error,
+                    result,
+                    original,
+                    min(original, *smoothed),
+                    float(trial.group),
+                    float(regions + region.number),
+                )
                 rows.append((*about, *map(float, tile.figures)))
         return rows
+
+
+def noise_of_truth_sd(image: Image) -> float:
+    """White noise of a picture, as its middling block has it: fine texture in some of it is no noise."""
+    blocks = [
+        noise_sd(image[top : top + _BLOCK_PX, left : left + _BLOCK_PX])
+        for top in range(0, image.shape[0] - _BLOCK_PX + 1, _BLOCK_PX)
+        for left in range(0, image.shape[1] - _BLOCK_PX + 1, _BLOCK_PX)
+    ]
+    return float(np.median(blocks)) if blocks else 0.0
 
 
 def _smooth(image: Image, sigma_px: float) -> Image:

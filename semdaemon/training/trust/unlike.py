@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,7 +24,14 @@ PICTURES = {
 }
 """Of scikit-image's wheel (nothing is fetched), by kind."""
 
-CONDITIONS = (("as it is", 0.0, None), ("noisy", 0.0, 100.0), ("blurred, R = 4 px", 4.0, 100.0))
+CONDITIONS = (
+    ("as it is", 0.0, None),
+    ("400 e/px", 0.0, 400.0),
+    ("30 e/px", 0.0, 30.0),
+    ("R = 2 px, 100 e/px", 2.0, 100.0),
+    ("R = 4 px, 100 e/px", 4.0, 100.0),
+    ("R = 8 px, 400 e/px", 8.0, 400.0),
+)
 """Name, disc radius in pixels, electrons per pixel (None: no noise added)."""
 
 EMPTY = ("flat field", "noise, white", "noise along the lines")
@@ -61,7 +68,9 @@ class Fate:
 
 
 @dataclass(frozen=True)
-class _Case:
+class Case:
+    """One picture: what the microscope would give, and the truth, (h, w) float32 in [0, 1]."""
+
     kind: str
     condition: str
     seen: Image
@@ -85,32 +94,38 @@ def fates(path: Path, trust: Trust, *, seed: int = 0, told: Callable[[], None] =
     return [Fate(kind, condition, *numbers) for (kind, condition), numbers in counts.items()]
 
 
-def _cases(seed: int) -> Iterator[_Case]:
+def _cases(seed: int) -> Iterator[Case]:
     rng = np.random.default_rng([seed, 6])
-    yield from _empty(rng)
-    for kind, named in _natural().items():
-        for picture in named.values():
+    yield from nothing_to_see(rng)
+    yield from natural(rng)
+
+
+def natural(rng: np.random.Generator) -> Iterator[Case]:
+    """`PICTURES` under `CONDITIONS`."""
+    for kind, pictures in _pictures().items():
+        for picture in pictures:
             for condition, radius_px, dose in CONDITIONS:
                 seen = degrade.blur(picture, degrade.probe_kernel(radius_px))
                 if dose is not None:
                     seen = degrade.expose(seen, dose, rng)
-                yield _Case(kind, condition, degrade.quantise(seen, 8), picture)
+                yield Case(kind, condition, degrade.quantise(seen, 8), picture)
 
 
-def _empty(rng: np.random.Generator) -> Iterator[_Case]:
+def nothing_to_see(rng: np.random.Generator) -> Iterator[Case]:
+    """Flat fields and noise: the truth is flat."""
     flat = np.full((_SIDE_PX, _SIDE_PX), 0.5, np.float32)
     for dose in (None, 10.0, 100.0, 800.0):
         seen = flat if dose is None else degrade.expose(flat, dose, rng)
-        yield _Case("flat field", "any dose", degrade.quantise(seen, 8), flat)
+        yield Case("flat field", "any dose", degrade.quantise(seen, 8), flat)
     for sd in (0.02, 0.1, 0.2):
         noise = rng.normal(0.5, sd, flat.shape).astype(np.float32)
-        yield _Case("noise, white", "any strength", degrade.quantise(noise, 8), flat)
+        yield Case("noise, white", "any strength", degrade.quantise(noise, 8), flat)
     for rho in (0.3, 0.6, 0.9):
         noise = degrade.expose(flat, 30, rng, fast_axis_correlation=rho)
-        yield _Case("noise along the lines", "correlation 0.3 to 0.9", degrade.quantise(noise, 8), flat)
+        yield Case("noise along the lines", "correlation 0.3 to 0.9", degrade.quantise(noise, 8), flat)
 
 
-def _natural() -> Mapping[str, dict[str, Image]]:
+def _pictures() -> dict[str, list[Image]]:
     try:
         from skimage import data
     except ImportError as error:
@@ -120,8 +135,7 @@ def _natural() -> Mapping[str, dict[str, Image]]:
             remedy="Install the extra: pip install 'semdaemon[train]'.",
         ) from error
     return {
-        kind: {name: _grey(np.asarray(getattr(data, name)())) for name in names}
-        for kind, names in PICTURES.items()
+        kind: [_grey(np.asarray(getattr(data, name)())) for name in names] for kind, names in PICTURES.items()
     }
 
 
@@ -131,7 +145,7 @@ def _grey(raw: np.ndarray[tuple[int, ...], np.dtype[np.generic]]) -> Image:
     return np.asarray(raw, np.float32) / np.float32(255)
 
 
-def _count(path: Path, trust: Trust, case: _Case) -> tuple[int, ...]:
+def _count(path: Path, trust: Trust, case: Case) -> tuple[int, ...]:
     """Tiles, and how many of each fate, in the order of `Fate`."""
     frame, focus = path.score(case.seen)
     labels = plan_regions(focus, sigma_max_px=path.card.sigma_max_px).labels

@@ -76,6 +76,17 @@ def _reach(card: WeightsCard) -> list[str]:
     return [f"- At the working scale it gains over the best denoiser up to {limit}."]
 
 
+def _trust(card: WeightsCard) -> list[str]:
+    held = card.trust.get("left_out_coverage")
+    if not held:
+        return []
+    return [
+        f"- Its own bound on the error, meant to hold in {card.trust['coverage']:.0%} of cases, held for "
+        f"{held['mean']:.0%} of the tiles of specimen groups that it was not fitted to "
+        "(`trust`, `semdaemon evaluate --trust`)."
+    ]
+
+
 def _facts(card: WeightsCard) -> str:
     spec = ", ".join(f"{key} {value}" for key, value in card.spec.items())
     halo = ", ".join(f"{key} {value:g}" for key, value in card.halo_px.items())
@@ -86,6 +97,7 @@ def _facts(card: WeightsCard) -> str:
         f"- Training: {card.iterations:,} iterations, seed {card.seed}, commit {card.commit or 'unknown'}.",
         f"- Trained up to an equivalent Gaussian blur of {card.sigma_max_px:g} px (`sigma_max_px`).",
         *_reach(card),
+        *_trust(card),
         f"- Halo of the finest scale, px: {halo}.",
         f"- Cost: {cost}." if cost else "",
     ]

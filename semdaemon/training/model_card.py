@@ -80,11 +80,12 @@ def _trust(card: WeightsCard) -> list[str]:
     held = card.trust.get("left_out_coverage")
     if not held:
         return []
-    return [
+    line = (
         f"- Its own bound on the error, meant to hold in {card.trust['coverage']:.0%} of cases, held for "
         f"{held['mean']:.0%} of the tiles of specimen groups that it was not fitted to "
         "(`trust`, `semdaemon evaluate --trust`)."
-    ]
+    )
+    return [line]
 
 
 def _facts(card: WeightsCard) -> str:

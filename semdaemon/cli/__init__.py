@@ -28,6 +28,7 @@ COMMANDS = {
     "train": "Train a network on sharp frames.",
     "evaluate": "Measure a network beside the classical methods.",
     "export": "Weights as a bioimage.io model package.",
+    "explain": "What a network does to pictures: scales, frequencies, noise.",
     "config": "Check, show or print an example of the settings.",
     "service": "Install as a service of systemd, or remove it.",
     "doctor": "Check everything that commonly is wrong.",

@@ -46,7 +46,7 @@ def coherence(axes: Any, found: Sequence[Return], *, first: bool) -> None:
             [], [], color=BLACK, lw=0.9, ls=(0, (4, 3)), alpha=0.45, label="zero of the disc's transfer"
         )
         axes.set_ylabel("with the truth (1: follows it)")
-        axes.legend(loc="upper right", bbox_to_anchor=(1.03, 1.05))
+        axes.legend(loc="lower left", borderpad=0, labelspacing=0.25)
 
 
 def power(axes: Any, found: Return, *, first: bool) -> None:
@@ -69,7 +69,8 @@ def power(axes: Any, found: Return, *, first: bool) -> None:
     )
     seen = spectra.seen.restored_power / spectra.truth_power
     axes.plot(k, seen, color=BLACK, lw=1.2, ls="--", label="left in the input")
-    _frequency(axes, (0, 1.05))
+    top = float(np.max(restored + spectra.invented_share))
+    _frequency(axes, (0, max(1.05, 1.05 * top)))
     if first:
         axes.set_ylabel("of the result / of the truth")
     axes.legend(loc="upper right")
@@ -121,7 +122,8 @@ def by_scale(axes: Any, shares: Shares) -> None:
         floor = upper
     axes.plot(k, shares.fine.transfer, color=BLACK, lw=1.2, label="result")
     axes.axhline(0, color=BLACK, lw=0.6)
-    _frequency(axes, (min(-0.05, 1.1 * float(min(np.min(layer[0]) for layer in layers))), 1.05))
+    every = np.concatenate([layer[0] for layer in layers])
+    _frequency(axes, (min(-0.05, 1.1 * float(every.min())), max(1.05, 1.05 * float(every.max()))))
     axes.set_ylabel("transfer (1: as the truth)")
     axes.legend(loc="upper right")
 

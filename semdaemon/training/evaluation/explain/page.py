@@ -38,7 +38,8 @@ def tables(told: Explanation) -> str:
 _INPUT = "Input: disc blur of radius R, Poisson noise, 8 bits."
 _HOW_TO_READ = f"""- *Coherence* (b to d): the Fourier ring correlation with the truth.
   Where it is {FOLLOWS:g} or more, a frequency counts as restored; the band is the 95 % interval over scenes.
-- *Power* (e to g) splits the result into what follows the truth and what does not.
+- *Power* (e to g), at the highest dose, splits the result into what follows the truth and what does not.
+  More than 1 in all is contrast beyond the truth's, as where a frame was soft to begin with.
   Noise that was let through counts as invented too.
   Dashed lines stand where the disc's transfer function is zero.
   There the input holds nothing; what comes back with coherence was inferred from its surroundings.
@@ -48,7 +49,8 @@ _HOW_TO_READ = f"""- *Coherence* (b to d): the Fourier ring correlation with the
   than a field of the same spectrum with random phases; the last table has both.
 - *Filter* (o, p): the mean gradient of a pixel of the result by the input, in focus and out of it.
 - *Loss without a scale* (r): the scale above hears a plain enlargement of the reduced frame instead.
-  It was never trained on that, so the loss is the most that the scale can be worth."""
+  It was never trained on that, so a part of the loss is surprise; the answers of the lower scales alone stand
+  beside it in the second table."""
 
 
 def _frequencies(returns: Sequence[Return]) -> str:

@@ -44,7 +44,7 @@ _RESULT = ".refocused.tif"
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), help="Folder for pictures side by side."
 )
-@click.option("--quick", is_flag=True, help="With --data: four conditions instead of twelve.")
+@click.option("--quick", is_flag=True, help="With --data: four conditions instead of eighteen.")
 @click.option("--crop", "crop_px", type=click.IntRange(min=32), default=320, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option(

@@ -32,12 +32,12 @@ def show_truth(result: Comparison, names: tuple[str, str], said: Sequence[str]) 
     """One line a condition, then the verdict."""
     console = Console(highlight=False)
     table = _table(f"{result.frames} sharp frames, degraded: PSNR in dB, SSIM; differences are B - A")
-    for head in ("R px", "e/px", f"A {names[0]}", f"B {names[1]}", "dB", "95 %", "SSIM", "95 %"):
+    table.add_column("condition", overflow="fold")
+    for head in (f"A {names[0]}", f"B {names[1]}", "dB", "95 %", "SSIM", "95 %"):
         table.add_column(head, justify="right", overflow="fold")
     for row in result.rows:
         table.add_row(
-            f"{row.radius_px:g}",
-            f"{row.electrons_per_px:g}",
+            row.name,
             *(f"{psnr:.2f}" for psnr in row.psnr_db),
             *_cells(row.psnr_difference_db, 2),
             *_cells(row.ssim_difference, 3),

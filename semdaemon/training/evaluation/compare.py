@@ -17,10 +17,10 @@ from PIL import Image as PillowImage
 from semdaemon.errors import SemdaemonError
 from semdaemon.focus.picture import badge
 from semdaemon.training.corpus import read_grey
-from semdaemon.training.evaluation.classical import Degraded, Method
-from semdaemon.training.evaluation.measuring import DOSES, QUICK_DOSES, QUICK_RADII_PX, RADII_PX
+from semdaemon.training.evaluation.case import Degraded, Method
+from semdaemon.training.evaluation.conditions import HEADLINE, IN_FOCUS, Blur, Condition, Defocus
 from semdaemon.training.evaluation.pairing import Difference, paired_difference
-from semdaemon.training.evaluation.scenes import Scene, degrade_scene
+from semdaemon.training.evaluation.scenes import Scene, central
 from semdaemon.training.quality import psnr_db, ssim
 
 Image = npt.NDArray[np.float32]
@@ -29,8 +29,12 @@ Pair = tuple[float, float]
 _GAP_PX = 6
 _LEAST_CELL_PX = 320
 
-CONDITIONS = tuple((radius_px, dose) for dose in DOSES for radius_px in RADII_PX)
-QUICK_CONDITIONS = tuple((radius_px, dose) for dose in QUICK_DOSES for radius_px in QUICK_RADII_PX)
+CONDITIONS: tuple[Condition, ...] = (*IN_FOCUS, *HEADLINE)
+QUICK_CONDITIONS: tuple[Condition, ...] = tuple(
+    Defocus(Blur("disc", radius_px), dose) for radius_px in (0, 4) for dose in (50, 400)
+)
+SHOWN = Defocus(Blur("disc", 4), 50)
+"""What pictures are made of."""
 
 
 @dataclass(frozen=True)
@@ -39,14 +43,15 @@ class ConditionResult:
 
     Attributes
     ----------
+    name
+        Of the condition.
     worse_than_input
         On how many frames each made the picture worse than it was (by PSNR).
     worst_gain_db, worst_frame
         The smallest gain of each over its input, and on which frame.
     """
 
-    radius_px: float
-    electrons_per_px: float
+    name: str
     psnr_db: Pair
     psnr_difference_db: Difference
     ssim: Pair
@@ -54,10 +59,6 @@ class ConditionResult:
     worse_than_input: tuple[int, int]
     worst_gain_db: Pair
     worst_frame: tuple[str, str]
-
-    @property
-    def name(self) -> str:
-        return f"R = {self.radius_px:g} px at {self.electrons_per_px:g} e/px"
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -123,7 +124,7 @@ def compare(
     a: Method,
     b: Method,
     *,
-    conditions: Sequence[tuple[float, float]] = CONDITIONS,
+    conditions: Sequence[Condition] = CONDITIONS,
     crop_px: int = 320,
     seed: int = 0,
     progress: Callable[[int, int], None] = lambda _done, _of: None,
@@ -135,23 +136,24 @@ def compare(
     scenes
         Sharp frames, at least one.
     conditions
-        ``(radius_px, electrons per pixel)`` of each.
+        By default those of the headline figures of `semdaemon evaluate`.
     progress
         Called with conditions done and their number.
     """
     rows, figures = [], []
-    for done, (radius_px, dose) in enumerate(conditions, 1):
+    parts = [scene.around(crop_px) for scene in scenes]
+    for done, condition in enumerate(conditions, 1):
         cases = [
-            degrade_scene(scene, radius_px, dose, crop_px=crop_px, seed=seed + number)
-            for number, scene in enumerate(scenes)
+            condition.degrade(scene, crop_px=crop_px, seed=seed + number)
+            for number, scene in enumerate(parts)
         ]
-        row, psnr = _condition(radius_px, dose, scenes, cases, (a, b), seed)
+        row, psnr = _condition(condition.name, scenes, cases, (a, b))
         rows.append(row)
         figures.append(psnr)
         progress(done, len(conditions))
     mean_a, mean_b = np.mean(figures, axis=0)
     harm = _harm(scenes, a, crop_px), _harm(scenes, b, crop_px)
-    return Comparison(tuple(rows), paired_difference(mean_a, mean_b, seed=seed), harm, len(scenes))
+    return Comparison(tuple(rows), paired_difference(mean_a, mean_b), harm, len(scenes))
 
 
 def strips(
@@ -162,13 +164,11 @@ def strips(
     *,
     crop_px: int = 320,
     seed: int = 0,
-    radius_px: float = 4.0,
-    electrons_per_px: float = 50.0,
 ) -> Iterator[tuple[str, PillowImage.Image]]:
-    """``(scene, picture)``: what was seen, A, B and the truth side by side, each labelled."""
+    """``(scene, picture)``: what was `SHOWN`, A, B and the truth side by side, each labelled."""
     labels = ("blurred", f"{names[0]} · network output", f"{names[1]} · network output", "truth")
     for number, scene in enumerate(scenes):
-        case = degrade_scene(scene, radius_px, electrons_per_px, crop_px=crop_px, seed=seed + number)
+        case = SHOWN.degrade(scene.around(crop_px), crop_px=crop_px, seed=seed + number)
         images = (case.seen, a(case), b(case), case.sharp)
         greys = [np.asarray(np.rint(np.clip(image, 0, 1) * 255), np.uint8) for image in images]
         larger = max(1, _LEAST_CELL_PX // max(case.seen.shape))
@@ -180,12 +180,10 @@ def strips(
 
 
 def _condition(
-    radius_px: float,
-    dose: float,
+    name: str,
     scenes: Sequence[Scene],
     cases: Sequence[Degraded],
     methods: tuple[Method, Method],
-    seed: int,
 ) -> tuple[ConditionResult, npt.NDArray[np.float64]]:
     """The condition's row, and the PSNR of each side and frame, (2, frames)."""
     results = [[np.clip(method(case), 0, 1) for case in cases] for method in methods]
@@ -196,12 +194,11 @@ def _condition(
     gains = psnr - np.array([psnr_db(case.seen, case.sharp) for case in cases])
     worst = gains.argmin(axis=1)
     row = ConditionResult(
-        radius_px,
-        dose,
+        name,
         _pair(psnr.mean(axis=1)),
-        paired_difference(psnr[0], psnr[1], seed=seed),
+        paired_difference(psnr[0], psnr[1]),
         _pair(similarity.mean(axis=1)),
-        paired_difference(similarity[0], similarity[1], seed=seed),
+        paired_difference(similarity[0], similarity[1]),
         (int((gains[0] < 0).sum()), int((gains[1] < 0).sum())),
         _pair(gains.min(axis=1)),
         (scenes[worst[0]].name, scenes[worst[1]].name),
@@ -213,8 +210,7 @@ def _harm(scenes: Sequence[Scene], method: Method, crop_px: int) -> Harm:
     identity = np.ones((1, 1), np.float32)
     changes = []
     for scene in scenes:
-        top, left = (max(0, side - crop_px) // 2 for side in scene.sharp.shape)
-        crop = scene.sharp[top : top + crop_px, left : left + crop_px]
+        crop = scene.sharp[central(scene.sharp.shape, crop_px)]
         change = np.clip(method(Degraded(crop, crop, identity)), 0, 1) - crop
         changes.append(255 * float(np.sqrt(np.mean(change**2))))
     worst = int(np.argmax(changes))

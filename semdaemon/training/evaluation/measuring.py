@@ -24,10 +24,6 @@ INPUT = "input"
 NETWORK = "network"
 """What the weights are called while they are measured; tables show their own name."""
 
-RADII_PX, DOSES = (0.0, 2.0, 4.0, 6.0), (10.0, 50.0, 400.0)
-QUICK_RADII_PX, QUICK_DOSES = (0.0, 4.0), (50.0, 400.0)
-"""Discs and doses that weights are compared on."""
-
 BAND_EDGES = (0.0, 0.03, 0.06, 0.12, 0.25, 0.5)
 """Cycles per pixel; each band is about an octave."""
 

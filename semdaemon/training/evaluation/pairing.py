@@ -7,27 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from semdaemon.training.evaluation.results import Interval, mean_interval
+
 LEAST_FRAMES = 5
 """With fewer frames a bootstrap has next to nothing to draw from, and its interval is far too narrow."""
 
-_RESAMPLES = 10_000
 
+@dataclass(frozen=True)
+class Difference(Interval):
+    """Mean of B - A over ``frames`` frames, with its 95 % interval."""
 
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """Mean of B - A over frames.
-
-    Attributes
-    ----------
-    low, high
-        95 % interval of the mean by the bootstrap over frames.
-    frames
-        How many frames it is of.
-    """
-
-    mean: float
-    low: float
-    high: float
     frames: int
 
     @property
@@ -38,7 +27,7 @@ class Difference:
         return int(self.low > 0) - int(self.high < 0)
 
 
-def paired_difference(a: Sequence[float], b: Sequence[float], *, seed: int = 0) -> Difference:
+def paired_difference(a: Sequence[float], b: Sequence[float]) -> Difference:
     """``b - a`` frame by frame: mean, and its 95 % percentile interval by bootstrap over the frames.
 
     Pairing takes the frames' own difficulty out of the comparison, which is many times larger than what
@@ -58,7 +47,5 @@ def paired_difference(a: Sequence[float], b: Sequence[float], *, seed: int = 0) 
     differences = np.subtract(b, a, dtype=np.float64)
     if differences.ndim != 1 or differences.size == 0 or len(a) != len(b):
         raise ValueError("one figure a frame is needed for each side, and at least one frame")
-    rng = np.random.default_rng(seed)
-    drawn = rng.integers(differences.size, size=(_RESAMPLES, differences.size))
-    low, high = np.percentile(differences[drawn].mean(axis=1), (2.5, 97.5))
-    return Difference(float(differences.mean()), float(low), float(high), differences.size)
+    found = mean_interval(differences)
+    return Difference(found.mean, found.low, found.high, differences.size)

@@ -77,8 +77,8 @@ def _harm(result: Comparison, a: str, b: str) -> list[str]:
 
 
 def _listed(rows: Sequence[ConditionResult]) -> str:
-    return ", ".join(f"{row.name} ({abs(row.psnr_difference_db.mean):.2f} dB)" for row in rows)
+    return "; ".join(f"{row.name} ({abs(row.psnr_difference_db.mean):.2f} dB)" for row in rows)
 
 
 def _names(rows: Sequence[ConditionResult]) -> str:
-    return ", ".join(row.name for row in rows)
+    return "; ".join(row.name for row in rows)

@@ -17,7 +17,8 @@ from semdaemon.focus.estimate import Estimate
 from semdaemon.frame import Area, Frame
 from semdaemon.training.evaluation import agreement as agree
 from semdaemon.training.evaluation import compare, comparison_picture
-from semdaemon.training.evaluation.classical import Degraded
+from semdaemon.training.evaluation.case import Degraded
+from semdaemon.training.evaluation.conditions import Blur, Defocus
 from semdaemon.training.evaluation.pairing import paired_difference
 from semdaemon.training.evaluation.scenes import Scene
 from semdaemon.training.evaluation.verdict import verdict
@@ -67,35 +68,43 @@ def scenes() -> list[Scene]:
     return [Scene(f"f{i}.png", np.where(f > 0, 0.8, 0.2).astype(np.float32)) for i, f in enumerate(fields)]
 
 
+def disc(radius_px: float, electrons_per_px: float) -> Defocus:
+    return Defocus(Blur("disc", radius_px), electrons_per_px)
+
+
 def smoother(sigma_px: float) -> Any:
     return lambda case: ndimage.gaussian_filter(case.seen, sigma_px)
 
 
 def test_the_better_of_two_is_named_and_the_worse_is_not(scenes: list[Scene]) -> None:
-    result = compare.compare(scenes, smoother(0), smoother(1.0), conditions=((0, 20), (3, 20)), crop_px=64)
+    result = compare.compare(
+        scenes, smoother(0), smoother(1.0), conditions=(disc(0, 20), disc(3, 20)), crop_px=64
+    )
     assert [row.psnr_difference_db.sign for row in result.rows] == [1, 1]
     assert result.overall_db.sign == 1
     said = verdict(result, "plain", "smooth")
     assert said[0].startswith("Over all conditions smooth is better on these 6 frames")
-    assert any(line.startswith("smooth is better at R = 0 px at 20 e/px") for line in said)
+    assert any(line.startswith("smooth is better at disc R 0, 20 e/px") for line in said)
     assert not any("plain is better" in line for line in said)
 
 
 def test_the_same_method_twice_is_no_difference(scenes: list[Scene]) -> None:
-    result = compare.compare(scenes, smoother(1), smoother(1), conditions=((2, 50),), crop_px=64)
+    result = compare.compare(scenes, smoother(1), smoother(1), conditions=(disc(2, 50),), crop_px=64)
     assert result.overall_db.mean == 0
     assert "these 6 frames can show no difference" in verdict(result, "a", "b")[0]
 
 
 def test_each_may_be_better_somewhere(scenes: list[Scene]) -> None:
-    result = compare.compare(scenes, smoother(0), smoother(1.5), conditions=((0, 5), (0, 1e6)), crop_px=64)
+    result = compare.compare(
+        scenes, smoother(0), smoother(1.5), conditions=(disc(0, 5), disc(0, 1e6)), crop_px=64
+    )
     said = "\n".join(verdict(result, "plain", "smooth"))
-    assert "smooth is better at R = 0 px at 5 e/px" in said
-    assert "plain is better at R = 0 px at 1e+06 e/px" in said
+    assert "smooth is better at disc R 0, 5 e/px" in said
+    assert "plain is better at disc R 0, 1e+06 e/px" in said
 
 
 def test_harm_to_sharp_frames_is_told_with_the_worst_frame(scenes: list[Scene]) -> None:
-    result = compare.compare(scenes, smoother(0), smoother(2), conditions=((0, 1e6),), crop_px=64)
+    result = compare.compare(scenes, smoother(0), smoother(2), conditions=(disc(0, 1e6),), crop_px=64)
     assert result.harm[0].rms_grey == 0
     assert result.harm[1].worst_rms_grey >= result.harm[1].rms_grey > 5
     plain, smooth = verdict(result, "plain", "smooth")[-2:]
@@ -107,7 +116,7 @@ def test_harm_to_sharp_frames_is_told_with_the_worst_frame(scenes: list[Scene]) 
 
 
 def test_few_frames_give_figures_and_no_verdict(scenes: list[Scene]) -> None:
-    result = compare.compare(scenes[:2], smoother(0), smoother(1), conditions=((0, 20),), crop_px=64)
+    result = compare.compare(scenes[:2], smoother(0), smoother(1), conditions=(disc(0, 20),), crop_px=64)
     said = verdict(result, "a", "b")
     assert said[0].startswith("2 frames cannot show which is better")
     assert not any("better at" in line for line in said)
@@ -123,8 +132,8 @@ def test_both_see_the_same_crops_and_the_comparison_repeats(scenes: list[Scene])
 
         return method
 
-    first = compare.compare(scenes, watcher(0), watcher(1), conditions=((2, 50),), crop_px=64, seed=3)
-    again = compare.compare(scenes, watcher(0), watcher(1), conditions=((2, 50),), crop_px=64, seed=3)
+    first = compare.compare(scenes, watcher(0), watcher(1), conditions=(disc(2, 50),), crop_px=64, seed=3)
+    again = compare.compare(scenes, watcher(0), watcher(1), conditions=(disc(2, 50),), crop_px=64, seed=3)
     assert shown[0] == shown[1]
     assert first == again
 

@@ -31,10 +31,17 @@ UNSHARP_AMOUNT = 1.0
 def estimated_sigma_px(seen: Image) -> float:
     """Equivalent Gaussian blur by semdaemon's focus map: median over decided tiles, 0 where none is."""
     levels = np.rint(np.clip(seen, 0, 1) * 255).astype(np.uint8)
+    return _estimated_sigma_px(levels.tobytes(), levels.shape)
+
+
+@lru_cache(maxsize=2)
+def _estimated_sigma_px(content: bytes, shape: tuple[int, int]) -> float:
+    """Kept for the crop at hand: every blind method asks."""
+    levels = np.frombuffer(content, np.uint8).reshape(shape)
     frame = Frame("0" * 16, "evaluate", "crop", levels, "", Area.whole(levels.shape))
     settings = Focus()
-    if min(seen.shape) < settings.tile_px:
-        settings = settings.model_copy(update={"tile_px": max(32, min(seen.shape))})
+    if min(shape) < settings.tile_px:
+        settings = settings.model_copy(update={"tile_px": max(32, min(shape))})
     return focus_map(frame, settings, _scorer()).median_sigma_px() or 0.0
 
 

@@ -31,7 +31,7 @@ def oracle_denoiser(case: Degraded) -> Image:
     best = _best(smoothed, case.sharp)
     sd = restoring.noise_sd(case.seen)
     flattened = (restoring.denoised(case.seen, w * sd) for w in (0.3, 0.6, 1.0, 1.5, 2.2))
-    return _best([best, *flattened], case.sharp)
+    return _best([best, _peak(flattened, case.sharp, 1)], case.sharp)
 
 
 def oracle_wiener(case: Degraded) -> Image:

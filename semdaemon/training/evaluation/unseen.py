@@ -7,6 +7,7 @@ radius of the probe, and the same variance of the noise.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -47,8 +48,7 @@ class Unseen:
         rng = generator_of(f"unseen {self.radius_px:g} {self.electrons_per_px:g}", seed)
         truth = _regraded(scene.sharp, rng)
         window = central(truth.shape, crop_px)
-        probe, detector = drawn_probe(self.radius_px, rng), drawn_detector(rng)
-        kernel = probe.kernel()
+        kernel, detector = _kernel_of(self.radius_px, self.electrons_per_px, seed), drawn_detector(rng)
         blurred = degrade.blur(truth, kernel)[window]
         starts = detector.starts(blurred.shape[0], rng)
         seen = detector.records(blurred, self.electrons_per_px * detector.excess, starts, rng)
@@ -84,6 +84,12 @@ class Matched:
         dose = float(np.mean(blurred, dtype=np.float64)) / max(variance, 1e-9)
         seen = degrade.quantise(degrade.expose(blurred, dose, generator_of(self.name, seed)), 8)
         return Degraded(seen, other.sharp, kernel)
+
+
+@lru_cache(maxsize=8)
+def _kernel_of(radius_px: float, electrons_per_px: float, seed: int) -> Image:
+    """The probe of one frame; kept, because its pair needs it too and drawing takes a search."""
+    return drawn_probe(radius_px, generator_of(f"probe {radius_px:g} {electrons_per_px:g}", seed)).kernel()
 
 
 def _regraded(image: Image, rng: np.random.Generator) -> Image:

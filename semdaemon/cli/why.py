@@ -16,7 +16,7 @@ from semdaemon.cli.options import config_option, json_option, settings_from, sta
 from semdaemon.cli.printable import printable
 from semdaemon.focus.sentences import stored_sentences
 from semdaemon.journal import Event, Row
-from semdaemon.refocus.sentences import told
+from semdaemon.refocus.sentences import stored_sentences as region_sentences
 
 _REASONS = {
     "beyond_repair": "too blurred to be refocused honestly",
@@ -90,7 +90,7 @@ def _story(row: Row, events: list[Event]) -> Iterator[str]:
     plain = {_LABELS.get(name, name): _short(value) for name, value in known.items() if name not in _SAID}
     yield from (f"  {label:<9} {printable(text)}" for label, text in plain.items())
     yield from (f"  {'focus':<9} {printable(one.text)}" for one in stored_sentences(row.summary))
-    yield from (f"  {'refocus':<9} {printable(text)}" for text in told(row.summary.get("regions") or ()))
+    yield from (f"  {'refocus':<9} {printable(one.text)}" for one in region_sentences(row.summary))
     if isinstance(advice := row.summary.get("advice"), Mapping):
         yield f"  {'advice':<9} {printable(sentence(advice))}"
     if row.dropped_at is not None:

@@ -10,6 +10,7 @@ from semdaemon.advice.sentence import sentence
 from semdaemon.focus import FocusMap
 from semdaemon.focus.sentences import stored_sentences
 from semdaemon.journal import Event, Row
+from semdaemon.refocus.sentences import stored_sentences as region_sentences
 
 
 def brief(row: Row) -> dict[str, Any]:
@@ -45,7 +46,10 @@ def full(row: Row, history: Sequence[Event]) -> dict[str, Any]:
         "output": None if row.output is None else _text(str(row.output)),
         "summary": dict(row.summary),
         "advice": _advice(row),
-        "findings": [{"text": one.text, "warns": one.warns} for one in stored_sentences(row.summary)],
+        "findings": [
+            {"text": one.text, "warns": one.warns}
+            for one in (*stored_sentences(row.summary), *region_sentences(row.summary))
+        ],
         "focus": FocusMap.from_bytes(row.focus_blob).as_json() if row.focus_blob else None,
         "history": [
             {

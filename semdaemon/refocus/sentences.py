@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from semdaemon.focus.sentences import Sentence
 from semdaemon.refocus.judging import LOW_CONFIDENCE, UNEXPLAINED, UNLIKE_TRAINING
 
 MOST_TOLD = 8
@@ -13,13 +14,23 @@ MOST_TOLD = 8
 Report = Mapping[str, Any]
 
 
-def told(regions: Sequence[Report]) -> Iterator[str]:
-    """One sentence a region, the first `MOST_TOLD` of them."""
+def stored_sentences(summary: Mapping[str, Any]) -> list[Sentence]:
+    """One sentence a region, the first `MOST_TOLD` of them, from a row of the journal.
+
+    A region whose original stands asks for attention; what cannot be read is left out.
+    """
+    regions = summary.get("regions")
+    if not isinstance(regions, list):
+        return []
+    found = []
     for region in regions[:MOST_TOLD]:
-        number, tiles = region.get("number"), region.get("tiles")
-        yield f"region {number}, {tiles} {'tile' if tiles == 1 else 'tiles'}: {_fate(region)}{_trust(region)}"
+        try:
+            found.append(_sentence(region))
+        except (KeyError, TypeError, ValueError, AttributeError):
+            continue  # written by another version
     if len(regions) > MOST_TOLD:
-        yield f"and {len(regions) - MOST_TOLD} regions more"
+        found.append(Sentence(f"and {len(regions) - MOST_TOLD} regions more", warns=False))
+    return found
 
 
 def objections(regions: Sequence[Report]) -> str:
@@ -34,6 +45,12 @@ def objections(regions: Sequence[Report]) -> str:
         if concerned:
             said.append(_objection(worst(concerned, key=lambda region: region[figure])))
     return "; ".join(said)
+
+
+def _sentence(region: Report) -> Sentence:
+    tiles = int(region["tiles"])
+    what = f"region {region['number']}, {tiles} {'tile' if tiles == 1 else 'tiles'}"
+    return Sentence(f"{what}: {_fate(region)}{_trust(region)}", warns=not region.get("accepted", True))
 
 
 def _fate(region: Report) -> str:
@@ -55,5 +72,5 @@ def _trust(region: Report) -> str:
     if region.get("confidence") is None:
         return ""
     error, bound = (f"{100 * region[name]:.1f} %" for name in ("expected_error", "error_bound"))
-    gain = f"{region['confidence']:.0%}"
-    return f"; gain {gain} likely, off by about {error} of the range (90 %: below {bound})"
+    gain = "" if region.get("rejected") == LOW_CONFIDENCE else f"gain {region['confidence']:.0%} likely, "
+    return f"; {gain}off by about {error} of the range (90 %: below {bound})"

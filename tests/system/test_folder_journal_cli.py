@@ -18,6 +18,7 @@ from semdaemon.focus.astigmatism import Astigmatism
 from semdaemon.focus.survey import Survey
 from semdaemon.frame import Area, Frame, frame_id
 from semdaemon.journal import Journal, find_journal
+from semdaemon.refocus.judging import RegionReport
 from semdaemon.sources import Sighting
 
 
@@ -32,6 +33,11 @@ SUMMARY: dict[str, object] = {
     "advice": {"reasons": ["beyond_repair"], "regions": [{}], "retake": True},
 }
 
+REGION = RegionReport(
+    number=1, tiles=3, area=[0, 0, 40, 50], sigma_px=2.0, scales=[1], unexplained=0.1, accepted=False,
+    rejected="low_confidence", confidence=0.42, expected_error=0.031, error_bound=0.052, novelty=0.3,
+).as_dict()  # fmt: skip
+
 
 def filled(state_dir: Path) -> Journal:
     """Frame 1 published, 2 failed with a remedy, 3 held, 4 overwrites 1's file."""
@@ -43,7 +49,7 @@ def filled(state_dir: Path) -> Journal:
     frame = Frame(frame_id(content, uri), "folder", uri, pixels, content, area, (2e-9, 2e-9))
     journal.settle(1, frame, "abcdef012345")
     journal.scored(1, b"map", SUMMARY, needs_refocus=True)
-    journal.refocused(1, Path("/out/a.refocused.tif"), {})
+    journal.refocused(1, Path("/out/a.refocused.tif"), {"regions": [REGION]})
     journal.finish(1, "published", "refocused")
     journal.hold(2, "truncated", later, "half of it is missing")
     journal.finish(2, "failed", "truncated", "run 1/b.tif is not complete", "Copy the file again.")
@@ -108,6 +114,8 @@ def test_why_tells_the_history_with_the_remedy(state_dir: Path) -> None:
 def test_why_tells_what_was_found_in_sentences(state_dir: Path) -> None:
     told = run(state_dir, "why", "1").stdout
     assert "  focus     letters, a scale bar" in told
+    assert "  refocus   region 1, 3 tiles: the original stands, a gain is only 42% likely" in told
+    assert "off by about 3.1 % of the range (90 %: below 5.2 %)" in told
     assert "  advice    a region is beyond repair, take it again" in told
     assert "None" not in told
     assert "cannot_tell" not in told

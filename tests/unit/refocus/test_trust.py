@@ -15,7 +15,7 @@ from semdaemon.errors import WeightsError
 from semdaemon.refocus import weights
 from semdaemon.refocus.discriminative import refocus_frame
 from semdaemon.refocus.evidence import NAMES, evidence
-from semdaemon.refocus.sentences import objections, told
+from semdaemon.refocus.sentences import objections, stored_sentences
 from semdaemon.refocus.trust import Belief, Trust, from_card, of_region
 from semdaemon.settings import Refocus
 
@@ -78,7 +78,7 @@ def test_without_a_model_or_an_audit_nothing_is_claimed(trust: Trust | None, set
     report = done.regions[0]
     assert report.accepted
     assert (report.confidence, report.expected_error, report.novelty) == (None, None, None)
-    assert "likely" not in next(told([report.as_dict()]))
+    assert "likely" not in stored_sentences({"regions": [report.as_dict()]})[0].text
 
 
 def test_everywhere_ignores_trust() -> None:
@@ -152,7 +152,20 @@ def test_a_key_trust_that_is_no_model_is_a_clear_error(stored: Any) -> None:
 
 def test_many_regions_are_told_in_few_lines() -> None:
     report = {"number": 1, "tiles": 1, "accepted": False, "rejected": "unexplained", "unexplained": 0.6}
-    lines = list(told([report] * 30))
+    lines = stored_sentences({"regions": [report] * 30})
     assert len(lines) == 9
-    assert "60% of its contrast unexplained" in lines[0]
-    assert "22 regions more" in lines[-1]
+    assert lines[0].warns
+    assert "60% of its contrast unexplained" in lines[0].text
+    assert "22 regions more" in lines[-1].text
+
+
+def test_a_region_is_told_in_a_sentence() -> None:
+    _, done = result(model())
+    told = stored_sentences({"regions": [done.regions[0].as_dict()]})[0]
+    assert told.text.startswith("region 1, 6 tiles: refocused; gain 95% likely, off by about ")
+    assert not told.warns
+
+
+@pytest.mark.parametrize("regions", [None, 3, "x", [None], [{}], [{"tiles": "many", "number": 1}], [[1]]])
+def test_reports_that_cannot_be_read_are_left_out(regions: Any) -> None:
+    assert stored_sentences({"regions": regions}) == []

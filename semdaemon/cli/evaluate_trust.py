@@ -42,13 +42,24 @@ def evaluate_trust(
         Write the fit into the card.
     page
         Write the check into this page's section ``trust``, and its plot into ``images`` beside it.
+
+    Raises
+    ------
+    SemdaemonError
+        ``trust_not_measured``: there is nothing to check; ``validation_missing``: nothing to fit by.
     """
     import torch
 
     torch.set_num_threads(1)
     trials = QUICK_TRIALS if quick else TRIALS
-    if validation_fraction is not None or into_card:
-        return _fit(card, data, validation_fraction or 0.15, seed, trials, into_card, as_json)
+    if validation_fraction is not None:
+        return _fit(card, data, validation_fraction, seed, trials, into_card, as_json)
+    if into_card:
+        raise SemdaemonError(
+            "validation_missing",
+            "Trust is fitted to frames of the weights' own training, and to those that it set aside.",
+            remedy="Give that training's folder and fraction: --data DIR --validation SHARE.",
+        )
     return _check(card, data, seed, trials, page, as_json)
 
 

@@ -177,3 +177,9 @@ def test_weights_that_were_not_measured_say_how_to(tmp_path: File) -> None:
     answer = CliRunner().invoke(command, ["--trust", "--weights", str(card)])
     assert isinstance(answer.exception, SemdaemonError)
     assert answer.exception.code == "trust_not_measured"
+
+
+def test_nothing_is_fitted_to_frames_kept_for_checking() -> None:
+    answer = CliRunner().invoke(command, ["--trust", "--weights", "light", "--card"])
+    assert isinstance(answer.exception, SemdaemonError)
+    assert answer.exception.code == "validation_missing"

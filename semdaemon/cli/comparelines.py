@@ -77,8 +77,8 @@ def summary(compared: Sequence[tuple[str, Side, Side, Agreement]], names: tuple[
     if known:
         wins = sum(a < b for a, b in known), sum(b < a for a, b in known)
         lines.append(
-            f"Blurred again, {names[0]} explains {wins[0]} frames better, {names[1]} {wins[1]}, "
-            f"both alike {len(known) - sum(wins)}."
+            f"Blurred again, results of {names[0]} explain the frame better in {wins[0]} of {len(known)}, "
+            f"of {names[1]} in {wins[1]}, of both alike in {len(known) - sum(wins)}."
         )
     apart = [both.rms_over_noise for *_, both in compared if both.rms_over_noise is not None]
     if apart:
@@ -88,7 +88,7 @@ def summary(compared: Sequence[tuple[str, Side, Side, Agreement]], names: tuple[
         )
         lines.append(
             f"Where both changed a frame they differ by {sum(apart) / len(apart):.2f} times its noise on "
-            f"average, most on {worst[0]} ({max(apart):.2f})."
+            f"average, most in {worst[0]} ({max(apart):.2f})."
         )
     lines.append(
         "Which of two differing answers is right these frames cannot tell: compare on sharp frames (--data)."

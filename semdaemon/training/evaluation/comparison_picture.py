@@ -43,7 +43,7 @@ def draw(frame: Frame, a: Named, b: Named, place: Area | None) -> Image.Image:
     shown = place or _centre(frame.image_area)
     levels = intensity_range(frame.image)
     apart = difference_over_noise(frame, a.side, b.side)
-    labels = ["original", f"{a.name} · network output", f"{b.name} · network output", f"{b.name} - {a.name}"]
+    labels = ["original", _label(a), _label(b), f"{b.name} - {a.name}"]
     limit = _limit(apart)
     rows = []
     for area in (frame.image_area, shown):
@@ -55,6 +55,11 @@ def draw(frame: Frame, a: Named, b: Named, place: Area | None) -> Image.Image:
     words = [labels, [f"{label}, enlarged" for label in labels]]
     labelled = [list(map(badge, row, said)) for row, said in zip(rows, words, strict=True)]
     return _with_legend(_grid(labelled), limit, a, b)
+
+
+def _label(answer: Named) -> str:
+    """A picture is called a network's output where a network changed it, and nowhere else."""
+    return f"{answer.name} · {'network output' if answer.side.mask.any() else 'unchanged'}"
 
 
 def _limit(apart: FloatImage) -> float:

@@ -264,3 +264,18 @@ def test_frames_without_noise_or_blur_make_a_picture_too(frame: Frame) -> None:
     named = comparison_picture.Named("a", "0" * 64, side)
     assert agree.agreement(flat, side, side).noise_grey == pytest.approx(1 / np.sqrt(12))
     assert comparison_picture.draw(flat, named, named, None).width > 1000
+
+
+def test_only_what_a_network_changed_is_called_its_output(
+    frame: Frame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    badge = comparison_picture.badge
+    monkeypatch.setattr(
+        comparison_picture, "badge", lambda cell, text: said.append(text) or badge(cell, text)
+    )
+    a, b = agree.side(frame, way(40)), agree.side(frame, way(40, accepted=False))
+    comparison_picture.draw(
+        frame, *(comparison_picture.Named(n, "0" * 64, s) for n, s in (("a", a), ("b", b))), None
+    )
+    assert said[:4] == ["original", "a · network output", "b · unchanged", "b - a"]

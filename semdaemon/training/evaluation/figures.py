@@ -37,6 +37,8 @@ _STYLES: dict[str, tuple[str, str, str]] = {
 _STRIP = (INPUT, "oracle Wiener", "oracle total variation", NETWORK)
 _ZOOM_PX = 96
 _RESOLUTION = 110
+_STRIP_RESOLUTION = 90
+_PALETTE = 96
 
 
 def curves_by_blur(results: Results, name: str) -> Figure:
@@ -93,12 +95,14 @@ def save(figure: Figure, path: Path) -> None:
     figure.savefig(path, dpi=_RESOLUTION)
 
 
-def compact(path: Path) -> None:
-    """Store a picture of greys and few colours with a palette, a third of the size."""
+def save_strip(figure: Figure, path: Path) -> None:
+    """As PNG of greys and few colours by a palette: a third of the size."""
     from PIL import Image as PillowImage
 
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=_STRIP_RESOLUTION)
     with PillowImage.open(path) as picture:
-        picture.convert("RGB").quantize(255, dither=PillowImage.Dither.NONE).save(path, optimize=True)
+        picture.convert("RGB").quantize(_PALETTE, dither=PillowImage.Dither.NONE).save(path, optimize=True)
 
 
 def _figure(width_in: float, height_in: float, *, gap: float = 0.02) -> Figure:

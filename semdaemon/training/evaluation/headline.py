@@ -32,7 +32,7 @@ class Headline:
     wanted
         Bound that was asked for; ``at_least`` says from which side.
     unit
-        ``dB``, empty for a ratio or SSIM, ``frames`` for a count.
+        ``dB``, ``SSIM``, ``frames`` for a count; empty for a ratio.
     """
 
     group: str
@@ -48,7 +48,7 @@ class Headline:
 
     def as_facts(self) -> dict[str, Any]:
         """For the card and JSON."""
-        digits = 4 if not self.unit else 3
+        digits = 3 if self.unit == "dB" else 4
         return {
             "group": self.group,
             "name": self.name,
@@ -109,7 +109,7 @@ def _similarities(results: Results) -> list[Headline]:
             mean_interval(results.margin(condition.name, "ssim")),
             0.0,
             True,
-            "",
+            "SSIM",
         )
         for condition in conditions.HEADLINE
         if results.has(condition.name)

@@ -26,8 +26,8 @@ def shown(found: Interval, unit: str) -> str:
     """A mean with its interval, in its unit."""
     if unit == "frames":
         return f"{found.mean:.0f} frames"
-    form = "+.2f" if unit == "dB" else ".3f"
-    space = f" {unit}" if unit else ""
+    form = {"dB": "+.2f", "SSIM": "+.3f"}.get(unit, ".3f")
+    space = " dB" if unit == "dB" else ""
     return f"{found.mean:{form}}{space} [{found.low:{form}}, {found.high:{form}}]"
 
 
@@ -36,7 +36,7 @@ def asked(headline: Headline) -> str:
     side = ">=" if headline.at_least else "<="
     if headline.unit == "frames":
         return "none"
-    return f"{side} {headline.wanted:g}{' ' + headline.unit if headline.unit else ''}"
+    return f"{side} {headline.wanted:g}{' dB' if headline.unit == 'dB' else ''}"
 
 
 def _word(headline: Headline) -> str:

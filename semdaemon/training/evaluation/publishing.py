@@ -13,6 +13,7 @@ from semdaemon.training import model_card
 from semdaemon.training.evaluation import figures
 from semdaemon.training.evaluation.headline import headlines
 from semdaemon.training.evaluation.measuring import methods_of, s_per_megapixel
+from semdaemon.training.evaluation.plan import quick_part
 from semdaemon.training.evaluation.report import report
 from semdaemon.training.evaluation.results import Results
 from semdaemon.training.evaluation.scenes import Scene
@@ -34,8 +35,9 @@ def as_json(results: Results, card: WeightsCard, facts: Mapping[str, Any]) -> di
 def into_folder(
     out: Path, results: Results, scenes: Sequence[Scene], card: WeightsCard, facts: Mapping[str, Any]
 ) -> None:
-    """``evaluation.md``, ``evaluation.json``, curves, and one strip a scene."""
+    """``evaluation.md``, ``evaluation.json``, curves, and strips of frames spread over the set."""
     _curves(out, "", results, card)
+    scenes = [scene for scene in scenes if scene.name in quick_part(scenes)]
     names = [
         f"{number:03d}-{Path(scene.name).stem.replace(' ', '-')}.png" for number, scene in enumerate(scenes)
     ]
@@ -43,7 +45,7 @@ def into_folder(
     shown = _pictures("", ["by-blur.png", "by-dose.png"])
     text = f"# Evaluation of `{card.name}`\n\n{report(results, facts, card.network)}\n{shown}\n"
     (out / "evaluation.md").write_text(text, encoding="utf-8")
-    content = json.dumps(as_json(results, card, facts), indent=1)
+    content = json.dumps(as_json(results, card, facts))
     (out / "evaluation.json").write_text(content + "\n", encoding="utf-8")
 
 
@@ -113,8 +115,7 @@ def _strips(
         drawn = figures.strip(
             scene, methods, card.name, crop_px=facts["crop_px"], seed=int(facts["seed"]) + number
         )
-        figures.save(drawn, folder / name)
-        figures.compact(folder / name)
+        figures.save_strip(drawn, folder / name)
 
 
 def _pictures(folder: str, names: Sequence[str]) -> str:

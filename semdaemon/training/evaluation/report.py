@@ -33,7 +33,7 @@ def report(results: Results, facts: Mapping[str, Any], network: str) -> str:
         "### What was asked, and what was found",
         verdict_table(headlines(results, network)),
         _quality(results, facts, "psnr_db", "PSNR", "dB", ".2f"),
-        _quality(results, facts, "ssim", "SSIM", "", ".3f"),
+        _quality(results, facts, "ssim", "SSIM", "SSIM", ".3f"),
         _known_and_estimated(results, facts),
         _in_focus(results),
         _bands(results),
@@ -83,7 +83,7 @@ def _quality(results: Results, facts: Mapping[str, Any], what: What, title: str,
         cells = [f"{results.values(name, m, what).mean():{form}}" for m in (INPUT, *oracles)]
         cells.append(f"**{own.mean:{form}}** [{own.low:{form}}, {own.high:{form}}]")
         rows.append([name, *cells, shown(margin, unit)])
-    where = f", {unit}" if unit else ""
+    where = f", {unit}" if unit != title else ""
     return f"### {title}\n\nMean over frames{where}; oracles know what no instrument knows.\n\n" + _table(
         head, rows
     )
@@ -129,7 +129,7 @@ def _in_focus(results: Results) -> str:
                 f"{least:+.2f} dB ({worst})",
                 f"{np.count_nonzero(gain < 0)} of {len(gain)}",
                 shown(denoiser, "dB"),
-                shown(similar, ""),
+                shown(similar, "SSIM"),
             ]
         )
     if not rows:

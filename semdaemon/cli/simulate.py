@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from semdaemon.simulate import KINDS, MODES, VENDORS, Microscope, MicroscopeSettings, Probe, WrittenFrame
+from semdaemon.simulate.run import SERIES_FRAMES
 
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 _POSITIVE = click.FloatRange(0, min_open=True)
@@ -51,6 +52,8 @@ _BEAM = (
                  help="Pixel size, nanometres."),
     click.option("--drift", "drift_um", type=float, default=None,
                  help="Focus drift, micrometres per frame; without it a mix of sharp and blurred frames."),
+    click.option("--through-focus", "through_focus_um", type=_POSITIVE, default=None,
+                 help="One field through focus: step of the working distance, micrometres.  [11 frames]"),
     click.option("--astigmatism", type=click.FloatRange(1, 4), default=1.0, show_default=True,
                  help="Long over short axis of the defocused probe."),
 )
@@ -84,7 +87,13 @@ def command(folder: Path, frames: int | None, truth: Path | None, as_json: bool,
 
     Each frame's truth (what it would be in focus) goes into the folder given by --truth.
     """
-    _run(Microscope(_settings(**chosen)), folder, frames, truth, as_json)
+    if chosen["through_focus_um"] is not None:
+        if chosen["drift_um"] is not None:
+            raise click.UsageError("Give --through-focus or --drift, not both.")
+        frames = frames or SERIES_FRAMES
+    _run(
+        Microscope(_settings(**chosen, series_frames=frames or SERIES_FRAMES)), folder, frames, truth, as_json
+    )
 
 
 def _settings(
@@ -96,6 +105,8 @@ def _settings(
     dose: float,
     pixel_nm: float,
     drift_um: float | None,
+    through_focus_um: float | None,
+    series_frames: int,
     astigmatism: float,
     **rest: Any,
 ) -> MicroscopeSettings:
@@ -110,6 +121,8 @@ def _settings(
         electrons_per_px=dose,
         pixel_size_m=pixel_nm * 1e-9,
         drift_m=None if drift_um is None else drift_um * 1e-6,
+        through_focus_m=None if through_focus_um is None else through_focus_um * 1e-6,
+        series_frames=series_frames,
         probe=Probe(ellipticity=astigmatism, sigma0_px=sigma0_px),
         **rest,
     )

@@ -6,6 +6,7 @@ What a specimen shows is anisotropic too (fibres, scratches), but to first order
 while the blur is common to a region, its content differs from tile to tile.
 So each tile's anisotropy is split into a part without and a part with the square of frequency, and the latter
 is averaged over the tiles; how far they disagree is its uncertainty.
+Where the former is strong and the same all over the frame (machined grooves, aligned fibres), more is asked.
 """
 
 from __future__ import annotations
@@ -28,19 +29,28 @@ EDGES = (0.018, 0.03, 0.042, 0.056, 0.072, 0.09, 0.11, 0.135, 0.165, 0.2, 0.245,
 SECTORS = 8
 RINGS = len(EDGES) - 1
 
-FEWEST_TILES = 8
+FEWEST_TILES = 6
 _FEWEST_RINGS = 3
 _SIGNAL = 3.0
-_REACH = (0.8, 1.1, 1.5)
-"""Largest 2 pi k sigma read, from near to far: what is blurred more along one axis is read less far."""
-_FIRST_ZERO = 1.6
+_REACH = (1.5, 1.3, 1.1, 0.8)
+"""Largest 2 pi k sigma read, from far to near: far tells most; near is for what is smeared."""
+_FIRST_ZERO = 1.95
 """Largest 2 pi k times the blur along the long axis: a disc's spectrum is zero at 1.9, a line's at 1.8."""
 _DISC = 0.7
 """Up to there a disc's spectrum falls faster than a Gaussian's of the same variance; see docs/focus.md."""
 
-_SIGNIFICANT_SDS = 4.5
-_LEAST_SHARE = 0.25
+_SIGNIFICANT_SDS = 2.7
+_FEW_TILES = 3.0
+"""The disagreement of n tiles is known so badly that 1 + 3 / n times as much is asked."""
+
+_LEAST_SHARE = 0.2
+_LEAST_SHARE_OF_CONTENT = 0.1
+"""Of the blur's square: asked at least, and besides for each unit of what content does at every scale."""
+
 _LEAST_PX2 = 0.4
+_LEAST_SHARP_PX2 = 1.1
+"""Half the difference of the axes' squares: asked at least, and of a frame as sharp as can be."""
+
 _ROUND_SHARE = 0.2
 _SHARP_PX = 0.95
 _NEARLY_SHARP_PX = 1.3
@@ -135,25 +145,57 @@ def astigmatism(
         How often the tiles are binned; ``sigma_px`` and ``shape`` are in binned pixels, the answer is not.
     """
     known = np.isfinite(sigma_px)
+    told = Astigmatism("cannot_tell", tiles=int(known.sum()))
     if known.sum() < FEWEST_TILES:
-        return Astigmatism("cannot_tell", tiles=int(known.sum()))
+        return told
     sigma = float(np.median(sigma_px[known]))
-    best = Astigmatism("cannot_tell")
     for reach in _REACH:
-        deltas, weights = _deltas(polar[known], noise[known], reach / sigma, shape)
-        if len(deltas) < FEWEST_TILES:
-            continue
-        delta, sd = _pooled(deltas, weights)
-        found = _told(sigma, delta * _DISC, sd * _DISC, len(deltas), scale)
-        if best.differs and reach / sigma * best.sigma_long_px / scale > _FIRST_ZERO:
-            break
-        if best.kind == "cannot_tell" or found.differs:
-            best = found
-    return best
+        pooled = _pooled_anisotropy(polar[known], noise[known], reach / sigma, shape)
+        if pooled is None:
+            return told
+        long_px = math.sqrt(math.hypot(pooled.size, sigma**2) + pooled.size)
+        if reach / sigma * long_px <= _FIRST_ZERO or reach == _REACH[-1]:
+            return _told(sigma, pooled, scale)
+    return told
 
 
-def _deltas(polar: Array, noise: Array, reach: float, shape: tuple[int, int]) -> tuple[Array, Array]:
-    """Each tile's ``delta (cos 2 phi, sin 2 phi)`` in square pixels, (m, 2), and its weight, (m,)."""
+@dataclass(frozen=True)
+class _Anisotropy:
+    """Of some tiles together: delta in square pixels and its standard deviation, and what content has."""
+
+    delta: Array
+    sd: float
+    content: float
+    tiles: int
+
+    @property
+    def size(self) -> float:
+        return float(np.hypot(*self.delta))
+
+
+def _pooled_anisotropy(
+    polar: Array, noise: Array, reach: float, shape: tuple[int, int]
+) -> _Anisotropy | None:
+    """None where too few tiles have enough readable rings."""
+    slopes, levels, squares, lever = _split(polar, noise, reach, shape)
+    if len(slopes) < FEWEST_TILES:
+        return None
+    delta, sd = _pooled(slopes, lever)
+    level = _pooled(levels, lever)[0] - delta * np.average(squares, weights=lever)
+    return _Anisotropy(delta * _DISC, sd * _DISC, float(np.hypot(*level)), len(slopes))
+
+
+def _split(
+    polar: Array, noise: Array, reach: float, shape: tuple[int, int]
+) -> tuple[Array, Array, Array, Array]:
+    """Each tile's anisotropy in two parts.
+
+    Returns
+    -------
+    slopes, levels, squares, lever
+        (m, 2) ``delta (cos 2 phi, sin 2 phi)`` in square pixels; (m, 2) its anisotropy in the middle of the
+        rings; (m,) where that is, as minus the square of the angular frequency; (m,) weight of a slope.
+    """
     power = polar.reshape(-1, RINGS, SECTORS).astype(np.float64)
     k = (np.array(EDGES[1:]) + np.array(EDGES[:-1])) / 2
     readable = (_counts(shape) > 0) & (2 * math.pi * k < reach)
@@ -167,11 +209,13 @@ def _deltas(polar: Array, noise: Array, reach: float, shape: tuple[int, int]) ->
     weight = used * _counts(shape)
     square = -((2 * np.pi * k) ** 2)
     total = np.maximum(weight.sum(axis=1, keepdims=True), 1e-9)
-    centred = square - (weight * square).sum(axis=1, keepdims=True) / total
+    middle = (weight * square).sum(axis=1, keepdims=True) / total
+    centred = square - middle
     lever = (weight * centred**2).sum(axis=1)
     slope = ((weight * centred)[:, :, None] * second).sum(axis=1) / np.maximum(lever, 1e-12)[:, None]
+    level = (weight[:, :, None] * second).sum(axis=1) / total
     enough = used.sum(axis=1) >= _FEWEST_RINGS
-    return slope[enough], lever[enough]
+    return slope[enough], level[enough], middle[enough, 0], lever[enough]
 
 
 def _pooled(deltas: Array, lever: Array) -> tuple[Array, float]:
@@ -191,19 +235,20 @@ def _pooled(deltas: Array, lever: Array) -> tuple[Array, float]:
     return mean, math.sqrt(float(unit @ covariance @ unit) + 1e-12)
 
 
-def _told(sigma: float, delta: Array, sd: float, tiles: int, scale: int) -> Astigmatism:
-    size = float(np.hypot(*delta))
-    square = sigma**2
-    significance = size / sd
-    if significance < _SIGNIFICANT_SDS or size < max(
-        _LEAST_SHARE * _DISC * square, _LEAST_PX2 * _DISC / scale**2
-    ):
-        certain = size + 2 * sd < _ROUND_SHARE * square
-        return Astigmatism("round" if certain else "cannot_tell", significance=significance, tiles=tiles)
+def _told(sigma: float, found: _Anisotropy, scale: int) -> Astigmatism:
+    size, square = found.size, sigma**2
+    significance = size / found.sd
+    share = _LEAST_SHARE + _LEAST_SHARE_OF_CONTENT * found.content
+    least_px2 = _LEAST_PX2 if sigma * scale >= _SHARP_PX else _LEAST_SHARP_PX2
+    asked = max(share * square, least_px2 * _DISC / scale**2)
+    if significance < _SIGNIFICANT_SDS * (1 + _FEW_TILES / found.tiles) or size < asked:
+        certain = size + 2 * found.sd * (1 + _FEW_TILES / found.tiles) < _ROUND_SHARE * square
+        kind: Kind = "round" if certain else "cannot_tell"
+        return Astigmatism(kind, significance=significance, tiles=found.tiles)
     # The scorer tells the geometric mean of the axes: long^2 - short^2 = 2 delta, long * short = sigma^2.
     root = math.hypot(size, square)
     long_px, short_px = scale * math.sqrt(root + size), scale * math.sqrt(root - size)
-    direction = math.degrees(0.5 * math.atan2(float(delta[1]), float(delta[0]))) % 180
+    direction = math.degrees(0.5 * math.atan2(float(found.delta[1]), float(found.delta[0]))) % 180
     sharp_across = short_px < _SHARP_PX or short_px < min(_NEARLY_SHARP_PX, _THIN * long_px)
-    kind: Kind = "smear" if sharp_across else "astigmatism"
-    return Astigmatism(kind, long_px, short_px, direction, significance, tiles)
+    kind = "smear" if sharp_across else "astigmatism"
+    return Astigmatism(kind, long_px, short_px, direction, significance, found.tiles)

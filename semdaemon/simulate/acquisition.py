@@ -10,6 +10,10 @@ Vendor = Literal["zeiss", "fei", "tescan", "jeol", "none"]
 VENDORS: tuple[Vendor, ...] = ("zeiss", "fei", "tescan", "jeol", "none")
 
 
+WORKING_DISTANCE_M = 5e-3
+"""At which the sample is in focus."""
+
+
 @dataclass(frozen=True, slots=True)
 class Acquisition:
     """The facts that stand in the metadata and on the data bar.
@@ -29,9 +33,15 @@ class Acquisition:
     pixel_size_m: float
     bits: int
     high_voltage_v: float = 15e3
-    working_distance_m: float = 5e-3
+    working_distance_m: float = WORKING_DISTANCE_M
     dwell_s: float = 1e-6
     detector: str = "SE"
+
+    @property
+    def working_distance_mm(self) -> str:
+        """One decimal as instruments show it, and up to four where they differ by less."""
+        told, more = f"{self.working_distance_m * 1e3:.1f}", f"{self.working_distance_m * 1e3:.4f}"
+        return told if float(told) == float(more) else more.rstrip("0")
 
     @property
     def field_width_m(self) -> float:
@@ -90,7 +100,7 @@ def zeiss_text(a: Acquisition) -> str:
     pairs = (
         ("DP_DETECTOR_CHANNEL", f"Signal A = {a.detector}2"),
         ("DP_IMAGE_STORE", f"Store resolution = {width} * {height}"),
-        ("AP_WD", f"WD = {a.working_distance_m * 1e3:4.1f} mm"),
+        ("AP_WD", f"WD = {a.working_distance_mm:>4} mm"),
         ("AP_MAG", f"Mag = {a.magnification / 1e3:7.2f} K X"),
         ("AP_ACTUALKV", f"EHT = {a.high_voltage_v / 1e3:5.2f} kV"),
         ("AP_PIXEL_SIZE", f"Pixel Size = {metres(display_m)}"),
@@ -163,7 +173,7 @@ def jeol_text(a: Acquisition) -> str:
         "$SEM_DATA_VERSION 1",
         f"$CM_SIGNAL_NAME {a.detector}",
         f"$CM_ACCEL_VOLT {a.high_voltage_v / 1e3:.2f}",
-        f"$$SM_WD {a.working_distance_m * 1e3:.2f}",
+        f"$$SM_WD {a.working_distance_mm}",
         f"$CM_MAG {a.magnification:.0f}",
         f"$$SM_MICRON_BAR {bar_px}",
         f"$$SM_MICRON_MARKER {_marker(bar_m)}",

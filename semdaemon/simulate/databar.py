@@ -45,8 +45,8 @@ def _facts(draw: ImageDraw.ImageDraw, vendor: Vendor, a: Acquisition, ink: int) 
     facts = (
         ("HV", f"{a.high_voltage_v / 1e3:.2f} kV"),
         ("mag", f"{a.magnification:,.0f} x"),
-        ("WD", f"{a.working_distance_m * 1e3:.1f} mm"),
-        ("HFW", _printed(a.field_width_m)),
+        ("WD", f"{a.working_distance_mm} mm"),
+        ("HFW", metres(a.field_width_m, 3)),
         ("det", a.detector),
         (vendor.upper() if vendor != "none" else "SEM", "simulated"),
     )
@@ -68,9 +68,4 @@ def _scale(draw: ImageDraw.ImageDraw, a: Acquisition, ink: int) -> None:
     for x in (left, left + bar_px - 1):
         draw.line((x, y - 6, x, y + 6), fill=ink, width=2)
     font = ImageFont.load_default(max(9, round(a.bar_px * 0.36)))
-    draw.text((left + bar_px / 2, a.bar_px * 0.3), _printed(bar_m), fill=ink, font=font, anchor="mm")
-
-
-def _printed(length_m: float) -> str:
-    # Pillow's built-in font has no micro sign
-    return metres(length_m, 3).replace("µ", "u")
+    draw.text((left + bar_px / 2, a.bar_px * 0.3), metres(bar_m, 3), fill=ink, font=font, anchor="mm")

@@ -6,17 +6,17 @@ import re
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
 from semdaemon.errors import SemdaemonError
-from semdaemon.simulate.acquisition import Acquisition, Vendor, sidecar, vendor_tags
+from semdaemon.simulate.acquisition import WORKING_DISTANCE_M, Acquisition, Vendor, sidecar, vendor_tags
 from semdaemon.simulate.databar import bar_height_px, with_data_bar
-from semdaemon.simulate.optics import Probe, detect, through_probe
-from semdaemon.simulate.run import drifting, mixed
+from semdaemon.simulate.optics import Defocus, Probe, detect, through_probe
+from semdaemon.simulate.run import SERIES_FRAMES, drifting, mixed, through_focus
 from semdaemon.simulate.scenes import KINDS, REFERENCE_PIXEL_SIZE_M, real_scenes, scene
 from semdaemon.simulate.textures import Image, Shape
 from semdaemon.simulate.tiff import Encoded, encode
@@ -47,6 +47,9 @@ class MicroscopeSettings:
         None gives the standard probe, without its in-focus Gaussian for real scenes (they had theirs).
     drift_m
         Focus drift per frame in metres; None gives the mixed run.
+    through_focus_m, series_frames
+        Step of the working distance between the frames of a series of one field through focus, metres, and
+        how many frames it has; None gives another run.
     interval_s, write_s
         From the start of one frame to the start of the next, and how long writing takes.
     """
@@ -60,6 +63,8 @@ class MicroscopeSettings:
     pixel_size_m: float = REFERENCE_PIXEL_SIZE_M
     probe: Probe | None = None
     drift_m: float | None = None
+    through_focus_m: float | None = None
+    series_frames: int = SERIES_FRAMES
     vendor: Vendor = "fei"
     data_bar: bool = True
     mode: Mode = "pieces"
@@ -96,10 +101,7 @@ class Microscope:
         rng = np.random.default_rng([s.seed, index])
         kind, sharp = self._scene(index, rng)
         metres_per_px = s.pixel_size_m / self.probe.aperture_rad
-        if s.drift_m is None:
-            condition, defocus = mixed(index, rng, metres_per_px)
-        else:
-            condition, defocus = drifting(index, rng, metres_per_px, s.drift_m)
+        condition, defocus = self._focus(index, rng, metres_per_px)
         shape = (int(sharp.shape[0]), int(sharp.shape[1]))
         radius = defocus.radius_map_px(shape, s.pixel_size_m, self.probe.aperture_rad)
         seen = through_probe(sharp, radius, self.probe)
@@ -117,10 +119,24 @@ class Microscope:
             pixel_size_m=s.pixel_size_m,
             electrons_per_px=s.electrons_per_px,
             seed=s.seed,
+            # The lens alone moves in a series; everywhere else the sample does.
+            working_distance_m=WORKING_DISTANCE_M + (defocus.level_m if s.through_focus_m else 0.0),
         )
+
+    def _focus(self, index: int, rng: np.random.Generator, metres_per_px: float) -> tuple[str, Defocus]:
+        s = self.settings
+        if s.through_focus_m is not None:
+            return through_focus(index, metres_per_px, s.through_focus_m, s.series_frames)
+        if s.drift_m is not None:
+            return drifting(index, rng, metres_per_px, s.drift_m)
+        return mixed(index, rng, metres_per_px)
 
     def _scene(self, index: int, rng: np.random.Generator) -> tuple[str, Image]:
         s = self.settings
+        if s.through_focus_m is not None:
+            # One field for all frames of a series.
+            index //= s.series_frames
+            rng = np.random.default_rng([s.seed, index])
         if self._real is not None:
             number = index % len(self._real)
             return self._real.paths[number].name, _cut(self._real[number], s.shape, rng)
@@ -135,6 +151,7 @@ class Microscope:
         height, width = frame.pixels.shape
         bar_px = bar_height_px(width) if s.data_bar else 0
         facts = Acquisition(name, acquired_at, (height, width), bar_px, s.pixel_size_m, s.bits)
+        facts = replace(facts, working_distance_m=frame.working_distance_m)
         encoded = encode(
             with_data_bar(frame.pixels, s.vendor, facts),
             vendor_tags(s.vendor, facts),
@@ -197,6 +214,8 @@ def _check(s: MicroscopeSettings) -> None:
         if s.electrons_per_px <= 0
         else f"pixel_size_m must be above 0, not {s.pixel_size_m}"
         if s.pixel_size_m <= 0
+        else f"a series through focus needs at least 3 frames, not {s.series_frames}"
+        if s.through_focus_m is not None and s.series_frames < 3
         else f"a frame needs at least 64 x 64 pixels, not {s.shape}"
         if s.shape is not None and min(s.shape) < 64
         else ""

@@ -1,4 +1,4 @@
-"""How focus goes over a run: a deliberate mix for demonstrations, or a drift as overnight runs have it."""
+"""How focus goes over a run: a mix for demonstrations, a drift as overnight runs have it, a focus series."""
 
 from __future__ import annotations
 
@@ -24,6 +24,9 @@ _CYCLE = (
     "beyond_repair",
 )
 """Twelve frames: four sharp, six in part out of focus, one wholly, one beyond repair."""
+
+SERIES_FRAMES = 11
+"""Of a series through focus."""
 
 _SHARP_RADIUS_PX = 0.4
 _REPAIRABLE_PX = (4.0, 7.0)
@@ -53,11 +56,20 @@ def drifting(
     """Focus of frame ``index`` where the stage creeps by ``drift_m`` a frame on a slightly tilted sample."""
     jitter_m = 0.05 * abs(drift_m) * float(rng.standard_normal())
     level_m = drift_m * index + jitter_m
-    radius_px = abs(level_m) / metres_per_px
-    condition = (
-        "sharp" if radius_px < 1.5 else "blurred" if radius_px < _BEYOND_REPAIR_PX[0] else "beyond_repair"
-    )
-    return condition, Defocus(level_m=level_m, rise_m=metres_per_px, direction_rad=math.pi / 2)
+    defocus = Defocus(level_m=level_m, rise_m=metres_per_px, direction_rad=math.pi / 2)
+    return _condition(abs(level_m) / metres_per_px), defocus
+
+
+def through_focus(index: int, metres_per_px: float, step_m: float, frames: int) -> tuple[str, Defocus]:
+    """Focus of frame ``index`` of a series through focus: its middle frame is sharp, and the sample level."""
+    level_m = step_m * (index % frames - (frames - 1) / 2)
+    return _condition(abs(level_m) / metres_per_px), Defocus(level_m=level_m)
+
+
+def _condition(radius_px: float) -> str:
+    if radius_px < 1.5:
+        return "sharp"
+    return "blurred" if radius_px < _BEYOND_REPAIR_PX[0] else "beyond_repair"
 
 
 def _side(rng: np.random.Generator) -> float:

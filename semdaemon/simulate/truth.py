@@ -11,6 +11,7 @@ import numpy.typing as npt
 import tifffile
 
 from semdaemon.errors import SemdaemonError
+from semdaemon.simulate.acquisition import WORKING_DISTANCE_M
 from semdaemon.simulate.optics import Defocus, Probe
 from semdaemon.simulate.textures import Image
 from semdaemon.training.degrade import equivalent_sigma_px
@@ -43,6 +44,7 @@ class SimulatedFrame:
     pixel_size_m: float
     electrons_per_px: float
     seed: int
+    working_distance_m: float = WORKING_DISTANCE_M
 
     def facts(self) -> dict[str, object]:
         """What the truth's JSON says."""
@@ -59,6 +61,7 @@ class SimulatedFrame:
             "electrons_per_px": self.electrons_per_px,
             "probe": asdict(self.probe),
             "defocus": asdict(self.defocus),
+            "working_distance_m": self.working_distance_m,
             "radius_px": {
                 "least": float(radius.min()),
                 "mean": float(radius.mean()),

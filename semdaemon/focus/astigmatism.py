@@ -32,8 +32,8 @@ RINGS = len(EDGES) - 1
 FEWEST_TILES = 6
 _FEWEST_RINGS = 3
 _SIGNAL = 3.0
-_REACH = (1.5, 1.3, 1.1, 0.8)
-"""Largest 2 pi k sigma read, from far to near: far tells most; near is for what is smeared."""
+_REACH = (0.8, 1.1, 1.3, 1.5)
+"""Largest 2 pi k sigma read, from near to far: far tells most, near is for what is blurred along one axis."""
 _FIRST_ZERO = 1.95
 """Largest 2 pi k times the blur along the long axis: a disc's spectrum is zero at 1.9, a line's at 1.8."""
 _DISC = 0.7
@@ -43,7 +43,7 @@ _SIGNIFICANT_SDS = 2.7
 _FEW_TILES = 3.0
 """The disagreement of n tiles is known so badly that 1 + 3 / n times as much is asked."""
 
-_LEAST_SHARE = 0.2
+_LEAST_SHARE = 0.15
 _LEAST_SHARE_OF_CONTENT = 0.1
 """Of the blur's square: asked at least, and besides for each unit of what content does at every scale."""
 
@@ -53,6 +53,9 @@ _LEAST_SHARP_PX2 = 1.1
 
 _ROUND_SHARE = 0.2
 _SHARP_PX = 0.95
+_AS_READ = 0.9
+"""An axis counts as sharp where it would be if the blur were so much of what the scorer reads."""
+
 _NEARLY_SHARP_PX = 1.3
 _THIN = 0.36
 
@@ -149,14 +152,12 @@ def astigmatism(
     if known.sum() < FEWEST_TILES:
         return told
     sigma = float(np.median(sigma_px[known]))
+    best: _Anisotropy | None = None
     for reach in _REACH:
-        pooled = _pooled_anisotropy(polar[known], noise[known], reach / sigma, shape)
-        if pooled is None:
-            return told
-        long_px = math.sqrt(math.hypot(pooled.size, sigma**2) + pooled.size)
-        if reach / sigma * long_px <= _FIRST_ZERO or reach == _REACH[-1]:
-            return _told(sigma, pooled, scale)
-    return told
+        if best is not None and best.clear and reach / sigma * best.axes_px(sigma)[0] > _FIRST_ZERO:
+            break
+        best = _pooled_anisotropy(polar[known], noise[known], reach / sigma, shape) or best
+    return told if best is None else _told(sigma, best, scale)
 
 
 @dataclass(frozen=True)
@@ -171,6 +172,25 @@ class _Anisotropy:
     @property
     def size(self) -> float:
         return float(np.hypot(*self.delta))
+
+    @property
+    def significance(self) -> float:
+        return self.size / self.sd
+
+    @property
+    def clear(self) -> bool:
+        return self.significance >= _SIGNIFICANT_SDS * self.doubt
+
+    @property
+    def doubt(self) -> float:
+        """By how much more is asked of few tiles."""
+        return 1 + _FEW_TILES / self.tiles
+
+    def axes_px(self, sigma_px: float) -> tuple[float, float]:
+        """Blur along the long and the short axis, whose product is ``sigma_px ** 2``."""
+        # long^2 - short^2 = 2 delta
+        root = math.hypot(self.size, sigma_px**2)
+        return math.sqrt(root + self.size), math.sqrt(root - self.size)
 
 
 def _pooled_anisotropy(
@@ -236,19 +256,15 @@ def _pooled(deltas: Array, lever: Array) -> tuple[Array, float]:
 
 
 def _told(sigma: float, found: _Anisotropy, scale: int) -> Astigmatism:
-    size, square = found.size, sigma**2
-    significance = size / found.sd
     share = _LEAST_SHARE + _LEAST_SHARE_OF_CONTENT * found.content
     least_px2 = _LEAST_PX2 if sigma * scale >= _SHARP_PX else _LEAST_SHARP_PX2
-    asked = max(share * square, least_px2 * _DISC / scale**2)
-    if significance < _SIGNIFICANT_SDS * (1 + _FEW_TILES / found.tiles) or size < asked:
-        certain = size + 2 * found.sd * (1 + _FEW_TILES / found.tiles) < _ROUND_SHARE * square
+    if not found.clear or found.size < max(share * sigma**2, least_px2 * _DISC / scale**2):
+        certain = found.size + 2 * found.sd * found.doubt < _ROUND_SHARE * sigma**2
         kind: Kind = "round" if certain else "cannot_tell"
-        return Astigmatism(kind, significance=significance, tiles=found.tiles)
-    # The scorer tells the geometric mean of the axes: long^2 - short^2 = 2 delta, long * short = sigma^2.
-    root = math.hypot(size, square)
-    long_px, short_px = scale * math.sqrt(root + size), scale * math.sqrt(root - size)
+        return Astigmatism(kind, significance=found.significance, tiles=found.tiles)
+    long_px, short_px = (scale * axis for axis in found.axes_px(sigma))
     direction = math.degrees(0.5 * math.atan2(float(found.delta[1]), float(found.delta[0]))) % 180
-    sharp_across = short_px < _SHARP_PX or short_px < min(_NEARLY_SHARP_PX, _THIN * long_px)
+    least_px = scale * found.axes_px(sigma * _AS_READ)[1]
+    sharp_across = least_px < _SHARP_PX or least_px < min(_NEARLY_SHARP_PX, _THIN * long_px)
     kind = "smear" if sharp_across else "astigmatism"
-    return Astigmatism(kind, long_px, short_px, direction, significance, found.tiles)
+    return Astigmatism(kind, long_px, short_px, direction, found.significance, found.tiles)

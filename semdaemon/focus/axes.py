@@ -12,7 +12,7 @@ from scipy import sparse
 
 from semdaemon.focus.artefacts.noise import CORNER
 from semdaemon.focus.artefacts.noise import bands as noise_bands
-from semdaemon.focus.astigmatism import Astigmatism, astigmatism, polar_bands
+from semdaemon.focus.astigmatism import FEWEST_TILES, Astigmatism, astigmatism, polar_bands
 from semdaemon.focus.spectra import band_power
 from semdaemon.focus.tiles import Grid
 from semdaemon.frame import Area, Pixels
@@ -23,7 +23,10 @@ _SIDE_PX = 128
 _SIGMA_AT_SCALE_PX = 1.6
 """A frame is binned 2 or 4 times until its blur is below this: then a window of 128 px holds enough of it."""
 _LONG_AT_SCALE_PX = 2.4
-_LARGEST_SCALE = 4
+_LONGEST_AT_SCALE_PX = 3.4
+"""Beyond, its direction is not to be trusted even where a frame is too small to be binned again."""
+
+_SCALES = (1, 2, 4)
 _MOST_WINDOWS = 256
 _REGION_TILES = 4
 """Astigmatism is told of regions of so many tiles in each direction, at least: fewer are too noisy."""
@@ -64,19 +67,19 @@ def axes_of(image: Pixels, grid: Grid, sigma_px: Array) -> tuple[Astigmatism, tu
     known = sigma_px[np.isfinite(sigma_px)]
     if not known.size or min(image.shape) < _SIDE_PX:
         return Astigmatism("cannot_tell"), ()
-    scale = 1
-    while scale < _LARGEST_SCALE and np.median(known) >= _SIGMA_AT_SCALE_PX * scale:
+    scale, largest = 1, _largest_scale(image.shape)
+    while scale < largest and np.median(known) >= _SIGMA_AT_SCALE_PX * scale:
         scale *= 2
     shape = (_SIDE_PX, _SIDE_PX)
     while True:
-        if min(image.shape) < _SIDE_PX * scale:
-            return Astigmatism("cannot_tell"), ()
         windows = _windows(image, grid, sigma_px, scale)
         whole = windows.told(np.ones(len(windows.noise), bool), scale, shape)
         # A long smear is told by its side lobes, which point the wrong way, unless the scale fits it.
         if not whole.differs or whole.sigma_long_px < _LONG_AT_SCALE_PX * scale:
             break
-        if scale == _LARGEST_SCALE:
+        if scale == largest:
+            if whole.sigma_long_px < _LONGEST_AT_SCALE_PX * scale:
+                break
             return Astigmatism("cannot_tell"), ()
         scale *= 2
     areas = _regions(grid)
@@ -87,8 +90,7 @@ def axes_of(image: Pixels, grid: Grid, sigma_px: Array) -> tuple[Astigmatism, tu
 
 def _windows(image: Pixels, grid: Grid, sigma_px: Array, scale: int) -> _Windows:
     small = image if scale == 1 else _binned(image, scale)
-    # Binned windows overlap by half: there are few, and the window function mutes what they share.
-    step = _SIDE_PX if scale == 1 else _SIDE_PX // 2
+    step = _step(scale)
     while (small.shape[0] // step) * (small.shape[1] // step) > 2 * _MOST_WINDOWS:
         step *= 2
     tops, lefts = (_starts(side, step) for side in small.shape)
@@ -106,6 +108,23 @@ def _windows(image: Pixels, grid: Grid, sigma_px: Array, scale: int) -> _Windows
         middles[:, 1] + area.left,
         sigmas[rows, cols] / scale,
     )
+
+
+def _largest_scale(shape: tuple[int, ...]) -> int:
+    """How often a frame can be binned and still hold enough windows; 1 at least."""
+    fits = [scale for scale in _SCALES if min(shape) >= _SIDE_PX * scale]
+    enough = [scale for scale in fits if _window_count(shape, scale) >= FEWEST_TILES]
+    return max(enough, default=1)
+
+
+def _window_count(shape: tuple[int, ...], scale: int) -> int:
+    rows, cols = (len(_starts(side // scale, _step(scale))) for side in shape)
+    return rows * cols
+
+
+def _step(scale: int) -> int:
+    # Binned windows overlap by half: there are few, and the window function mutes what they share.
+    return _SIDE_PX if scale == 1 else _SIDE_PX // 2
 
 
 def _starts(side: int, step: int) -> list[int]:

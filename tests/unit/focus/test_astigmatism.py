@@ -12,7 +12,7 @@ from semdaemon.focus.axes import axes_of
 from semdaemon.focus.survey import Survey
 from semdaemon.focus.tiles import Grid
 from semdaemon.frame import Area
-from semdaemon.simulate.scenes import scene
+from semdaemon.simulate.scenes import KINDS, scene
 from semdaemon.training.degrade import blur, equivalent_sigma_px, expose, probe_kernel, quantise
 
 SHARP = scene("pores", (640, 768), seed=2)
@@ -94,3 +94,34 @@ def test_large_frames_are_told_region_by_region() -> None:
     plain = Survey(astigmatism=whole, regions=regions).as_json()["astigmatism"]
     assert isinstance(plain, dict)
     assert len(plain["regions"]) == 4
+
+
+def told_of(sharp: np.ndarray, kernel: np.ndarray, sigma_px: float) -> Astigmatism:
+    seen = expose(blur(sharp, kernel), 200, np.random.default_rng(1))
+    grid = Grid(Area.whole(sharp.shape), 128)
+    sigmas = np.full(grid.rows * grid.cols, sigma_px, np.float32)
+    return axes_of(np.uint8(quantise(seen, 8) * 255), grid, sigmas)[0]
+
+
+def test_most_of_a_slight_astigmatism_is_found_and_defocus_is_not_taken_for_it() -> None:
+    """Over every kind of scene, at a blur that the scorer over-reads a little."""
+    scenes = [scene(kind, (512, 768), seed=seed) for kind in KINDS for seed in (3, 4)]
+    sigma_px = 1.08 * equivalent_sigma_px(3.0, 0.6)
+    plain = [told_of(sharp, probe_kernel(3.0), sigma_px) for sharp in scenes]
+    oval = [told_of(sharp, probe_kernel(3.0, 0.0, 1.6, 1.0), sigma_px) for sharp in scenes]
+    assert sum(found.differs for found in plain) <= 1
+    assert sum(found.differs for found in oval) >= len(scenes) // 2
+
+
+def test_a_frame_too_small_to_be_binned_as_often_as_its_blur_asks_is_told_all_the_same() -> None:
+    found = told_of(scene("pores", (450, 640), seed=2), probe_kernel(8.0, 0.0, 1.8, 0.5), 4.05)
+    assert found.kind == "astigmatism"
+    assert abs(found.direction_deg - math.degrees(0.5)) < 10
+
+
+def test_windows_reach_from_edge_to_edge() -> None:
+    """450 rows hold three windows of 128 and a rest: four, evenly, none of them left out."""
+    small = scene("pores", (450, 640), seed=2)
+    grid = Grid(Area.whole(small.shape), 128)
+    found = axes_of(np.uint8(small * 255), grid, np.full(grid.rows * grid.cols, 0.6, np.float32))[0]
+    assert found.tiles == 4 * 5

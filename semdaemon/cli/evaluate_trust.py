@@ -15,7 +15,7 @@ from semdaemon.errors import SemdaemonError
 if TYPE_CHECKING:
     from semdaemon.refocus.weights import WeightsCard
 
-TRIALS, QUICK_TRIALS = 400, 120
+TRIALS, QUICK_TRIALS = 600, 120
 _TELL_EVERY = 50
 
 

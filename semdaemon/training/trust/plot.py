@@ -55,7 +55,7 @@ def _errors(panel: Any, check: Check, trust: Trust) -> None:
     panel.plot(believed, true, "o-", color=_BLUE, label="a tenth of the tiles")
     panel.set(xlim=(0, most), ylim=(0, most * 1.15), title="Error")
     panel.set(xlabel="expected, share of the frame's range", ylabel="true, root mean square")
-    panel.legend(frameon=False, loc="upper left")
+    panel.legend(frameon=False, loc="lower right")
 
 
 def _gains(panel: Any, check: Check) -> None:
@@ -75,11 +75,13 @@ def _risks(panel: Any, check: Check) -> None:
     panel.set(
         title="Abstention", xlabel="least confident tiles left as they are, %", ylabel="of the others, %"
     )
-    panel.set_ylim(bottom=0)
+    panel.set_ylim(0, 130 * max(0.01, *(r.loss for r in check.risks)))
     error = panel.twinx()
     error.spines[["top"]].set_visible(False)
     error.plot(share, [r.error for r in check.risks], "^:", color=_GREEN, label="error (right)")
     error.set_ylabel("root mean square error, share of range")
-    error.set_ylim(bottom=0)
+    error.set_ylim(0, 1.5 * max(r.error for r in check.risks))
     handles = [*panel.get_lines(), *error.get_lines()]
-    panel.legend(handles=handles, frameon=False, loc="center right")
+    panel.legend(
+        handles=handles, frameon=False, loc="upper right", ncols=3, columnspacing=1.0, handletextpad=0.4
+    )

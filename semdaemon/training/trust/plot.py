@@ -9,7 +9,7 @@ from semdaemon.errors import SemdaemonError
 from semdaemon.refocus.trust import COVERAGE, Trust
 from semdaemon.training.trust.checking import Check
 
-_BLUE, _ORANGE, _GREEN, _GREY = "#0072B2", "#D55E00", "#009E73", "#777777"
+_BLUE, _ORANGE, _GREY = "#0072B2", "#D55E00", "#777777"
 """Of Okabe and Ito's palette, which colour-blind people can tell apart."""
 
 
@@ -65,7 +65,7 @@ def _gains(panel: Any, check: Check) -> None:
     panel.plot(believed, true, "o-", color=_BLUE, label="an eighth of the tiles")
     panel.set(xlim=(least, 1.005), ylim=(least, 1.01), title="Gain")
     panel.set(xlabel="confidence", ylabel="closer to the truth than the original")
-    panel.legend(frameon=False, loc="upper left")
+    panel.legend(frameon=False, loc="lower right")
 
 
 def _risks(panel: Any, check: Check) -> None:
@@ -75,13 +75,5 @@ def _risks(panel: Any, check: Check) -> None:
     panel.set(
         title="Abstention", xlabel="least confident tiles left as they are, %", ylabel="of the others, %"
     )
-    panel.set_ylim(0, 130 * max(0.01, *(r.loss for r in check.risks)))
-    error = panel.twinx()
-    error.spines[["top"]].set_visible(False)
-    error.plot(share, [r.error for r in check.risks], "^:", color=_GREEN, label="error (right)")
-    error.set_ylabel("root mean square error, share of range")
-    error.set_ylim(0, 1.5 * max(r.error for r in check.risks))
-    handles = [*panel.get_lines(), *error.get_lines()]
-    panel.legend(
-        handles=handles, frameon=False, loc="upper right", ncols=3, columnspacing=1.0, handletextpad=0.4
-    )
+    panel.set_ylim(0, 140 * max(0.01, *(r.loss for r in check.risks)))
+    panel.legend(frameon=False, loc="upper right")

@@ -55,7 +55,7 @@ class Refocus(Section):
         0.4, gt=0, description="Share of a region's contrast that re-blurring may leave unexplained."
     )
     min_confidence: float = Field(
-        0.9,
+        0.8,
         ge=0,
         le=1,
         description="A region whose gain is less likely than this, or that is unlike the training, is "

@@ -48,10 +48,11 @@ def _method(stored: dict[str, Any], min_confidence: float) -> str:
         "this was fitted to (`novelty`).\n"
         f"A region with a confidence below {min_confidence:g} (`refocus.min_confidence`) or a novelty above "
         "1 is rejected: its original stands.\n"
-        f"Fitted to {tiles['trained_on']:,} tiles of the specimens trained on, calibrated on "
-        f"{tiles['set_aside']:,} tiles of those that the training set aside; on each of their "
-        f"{left_out['groups']} groups, calibrated on the others, the bound held for "
-        f"{left_out['mean']:.1%} of the tiles (worst group {left_out['worst']:.1%})."
+        f"Fitted to {tiles['trained_on']:,} tiles of the specimens trained on; calibrated on the same ones "
+        f"fold by fold and, with as much weight, on {tiles['set_aside']:,} tiles of those that the training "
+        f"set aside.\n"
+        f"On each of these {left_out['groups']} specimen groups, calibrated on all others, the bound held for "
+        f"{left_out['mean']:.1%} of the tiles on average (worst group {left_out['worst']:.1%})."
     )
 
 

@@ -51,8 +51,8 @@ def _method(stored: dict[str, Any], min_confidence: float) -> str:
         f"Fitted to {tiles['trained_on']:,} tiles of the specimens trained on; calibrated on the same ones "
         f"fold by fold and, with as much weight, on {tiles['set_aside']:,} tiles of those that the training "
         f"set aside.\n"
-        f"On each of these {left_out['groups']} specimen groups, calibrated on all others, the bound held for "
-        f"{left_out['mean']:.1%} of the tiles on average (worst group {left_out['worst']:.1%})."
+        f"On each of these {left_out['groups']} specimen groups, calibrated on all others, the bound held "
+        f"for {left_out['mean']:.1%} of the tiles on average (worst group {left_out['worst']:.1%})."
     )
 
 

@@ -33,10 +33,9 @@ COMMANDS = {
     "service": "Install as a service of systemd, or remove it.",
     "doctor": "Check everything that commonly is wrong.",
     "compare": "Two weights on your own frames.",
-    "bench": "Not yet: this machine's figures beside its ceilings.",
+    "bench": "This machine's figures beside its ceilings.",
     "keys": "CURVE key pairs for daemon and clients.",
 }
-NOT_YET = ("bench",)
 
 
 class _Lazy(click.Group):
@@ -44,8 +43,6 @@ class _Lazy(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name in NOT_YET:
-            return _not_yet(cmd_name)
         if cmd_name not in COMMANDS:
             return None
         command: click.Command = import_module(f"semdaemon.cli.{cmd_name}").command
@@ -55,15 +52,6 @@ class _Lazy(click.Group):
         # Listing help from the table keeps `semdaemon --help` from importing every command.
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
-
-
-def _not_yet(name: str) -> click.Command:
-    @click.command(name, help=COMMANDS[name], context_settings={"ignore_unknown_options": True})
-    @click.argument("anything", nargs=-1)
-    def command(anything: tuple[str, ...]) -> None:
-        raise click.UsageError(f"'semdaemon {name}' is not built yet; see CHANGELOG.md for what is.")
-
-    return command
 
 
 @click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})

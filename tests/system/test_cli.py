@@ -34,17 +34,10 @@ def half(tmp_path: Path) -> Path:
     return path
 
 
-def test_help_lists_every_command_and_says_what_is_not_yet() -> None:
+def test_help_lists_every_command() -> None:
     said = semdaemon("--help").stdout
     for name in COMMANDS:
         assert f"\n  {name} " in said
-    assert "Not yet" in said
-
-
-def test_a_command_that_is_not_yet_built_says_so_with_exit_2() -> None:
-    done = semdaemon("bench", "--out", "x")
-    assert done.returncode == 2
-    assert "not built yet" in done.stderr
 
 
 def test_refocus_then_verify_then_a_tampered_output_fails(half: Path, tmp_path: Path) -> None:

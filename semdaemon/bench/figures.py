@@ -89,8 +89,8 @@ def frame_pixels(side_px: int = FRAME_PX) -> npt.NDArray[np.uint16]:
     from semdaemon.simulate.scenes import scene
     from semdaemon.training import degrade
 
-    sharp = scene("particles", (512, 512), seed=1)
-    seen = degrade.expose(degrade.blur(sharp, degrade.disc_kernel(2)), 100, np.random.default_rng(0))
+    soft = degrade.blur(scene("particles", (512, 512), seed=1), degrade.disc_kernel(2))
     repeats = -(-side_px // 512)
-    grey = np.rint(np.clip(np.tile(seen, (repeats, repeats)), 0, 1) * 65535).astype(np.uint16)
-    return np.ascontiguousarray(grey[:side_px, :side_px])
+    # Noise after the repeating: a compressor would find the same rows again.
+    seen = degrade.expose(np.tile(soft, (repeats, repeats)), 100, np.random.default_rng(0))
+    return np.asarray(degrade.quantise(seen[:side_px, :side_px], 16) * np.float32(65535), np.uint16)

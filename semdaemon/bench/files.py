@@ -43,9 +43,7 @@ def _reading(frame: Frame, folder: Path, compression: str) -> Figure:
     limits = Limits()
     spent_s = best_s(lambda: read_frames(path, limits=limits), budget_s=_BUDGET_S)
     raw_s = best_s(path.read_bytes, budget_s=_BUDGET_S / 4)
-    return Figure(
-        "files", f"read a frame, {_named(compression)}", 1e3 * spent_s, "ms", 1e3 * raw_s, "its bytes"
-    )
+    return _figure(f"read a frame, {_named(compression)}", spent_s, raw_s)
 
 
 def _writing(frame: Frame, focus: FocusMap, folder: Path, compression: str) -> Figure:
@@ -68,9 +66,11 @@ def _writing(frame: Frame, focus: FocusMap, folder: Path, compression: str) -> F
     spent_s = best_s(write, budget_s=_BUDGET_S)
     raw = np.zeros(write(), np.uint8)
     raw_s = best_s(lambda: _write_and_sync(folder / "raw", raw), budget_s=_BUDGET_S / 2)
-    return Figure(
-        "files", f"write an output, {_named(compression)}", 1e3 * spent_s, "ms", 1e3 * raw_s, "its bytes"
-    )
+    return _figure(f"write an output, {_named(compression)}", spent_s, raw_s)
+
+
+def _figure(what: str, spent_s: float, raw_s: float) -> Figure:
+    return Figure("files", what, 1e3 * spent_s, "ms", 1e3 * raw_s, "bytes alone")
 
 
 def _named(compression: str) -> str:

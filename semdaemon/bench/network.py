@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from semdaemon.bench.ceilings import Ceilings
-from semdaemon.bench.figures import Figure, best_s
+from semdaemon.bench.figures import Figure, best_s, processor_clock
 from semdaemon.refocus.networks import NetworkSpec
 from semdaemon.refocus.weights import available, load_card
 
@@ -51,9 +51,10 @@ def _engine(name: str, ceilings: Ceilings) -> Figure:
     side = side_px(at_best_s)
     unit = np.random.default_rng(0).random((side, side), dtype=np.float32)
     engine = TorchEngine(card, "cpu", threads=ceilings.threads)
-    spent_s = best_s(lambda: engine.refocus(unit), budget_s=_SLOWEST_S, at_least=2)
+    clock = processor_clock(ceilings.threads)
+    spent_s = best_s(lambda: engine.refocus(unit), budget_s=_SLOWEST_S, at_least=2, clock=clock)
     what = f"refocus by '{name}', {side} px"
-    return Figure("network", what, spent_s / unit.size * 1e6, "s/MP", at_best_s * 1e6, "fp32 matrix product")
+    return Figure("network", what, spent_s / unit.size * 1e6, "s/MP", at_best_s * 1e6, "fp32 product")
 
 
 def side_px(at_best_s_per_px: float) -> int:

@@ -1,4 +1,4 @@
-"""The shipped networks in the engine of the worker, beside the processor's matrix products."""
+"""The shipped networks in the engine of the worker, beside the processor's arithmetic."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _engine(name: str, ceilings: Ceilings) -> Figure:
     clock = processor_clock(ceilings.threads)
     spent_s = best_s(lambda: engine.refocus(unit), budget_s=_SLOWEST_S, at_least=2, clock=clock)
     what = f"refocus by '{name}', {side} px"
-    return Figure("network", what, spent_s / unit.size * 1e6, "s/MP", at_best_s * 1e6, "fp32 product")
+    return Figure("network", what, spent_s / unit.size * 1e6, "s/MP", at_best_s * 1e6, "fp32 arithmetic")
 
 
 def side_px(at_best_s_per_px: float) -> int:

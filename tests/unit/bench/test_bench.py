@@ -147,5 +147,5 @@ def test_the_command_prints_one_object_or_a_table_and_writes_its_section(
 
 
 def _found() -> run.Bench:
-    figure = Figure("network", "refocus by 'light', 512 px", 4.0, "s/MP", 1.0, "fp32 product")
+    figure = Figure("network", "refocus by 'light', 512 px", 4.0, "s/MP", 1.0, "fp32 arithmetic")
     return run.Bench(run.Machine("A", 2, 2.0, "Linux", "3.11", "2.2"), CEILINGS, 2048, (figure,))

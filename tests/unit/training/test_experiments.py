@@ -296,6 +296,18 @@ def test_a_change_is_against_the_row_above_and_bold_beyond_its_interval(results:
     assert "| +1.50 | **+1.50 [+1.50, +1.50]** |" in table
 
 
+def test_the_summary_waits_for_the_whole_ladder_and_names_the_largest_step(results: dict[str, Any]) -> None:
+    whole = tables.of_ladder(results)
+    before, after = (
+        Figures(results["experiments"][name], results["input"]).mean_gain_db("50 e/px").mean()
+        for name in ("blind", "schedule")
+    )
+    assert f"from {before:+.2f} to {after:+.2f} dB at 50 e/px" in whole
+    assert "The step that gave most: *+ residual output, start near identity* noise-free" in whole
+    part = {**results, "experiments": {n: results["experiments"][n] for n in ("blind", "residual")}}
+    assert "The step that gave most" not in tables.of_ladder(part)
+
+
 def test_the_command_runs_part_of_it_and_prints(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

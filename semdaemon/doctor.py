@@ -18,6 +18,7 @@ from semdaemon.errors import SemdaemonError
 from semdaemon.focus import load_scorer
 from semdaemon.journal import find_journal, repair
 from semdaemon.mounts import mount_of
+from semdaemon.refocus.weights import resolve
 from semdaemon.settings import Settings
 from semdaemon.worker import Worker
 
@@ -230,7 +231,9 @@ def _worker(settings: Settings) -> Iterator[Finding]:
     worker = Worker(settings)
     try:
         worker.start()
-        yield from _working(worker.describe())
+        known = worker.describe()
+        yield from _working(known)
+        yield from _figures(settings, known["device"])
     except SemdaemonError as error:
         yield Finding("worker", "wrong", error.message, error.remedy)
     finally:
@@ -240,7 +243,10 @@ def _worker(settings: Settings) -> Iterator[Finding]:
 def _working(known: dict[str, Any]) -> Iterator[Finding]:
     """Of a worker that is up, and so has passed its probe: device, weights, and what it was compared with."""
     weights, probe = known["weights"], known["probe"]
-    yield Finding("worker", "ok", f"{known['device']}, weights {weights['name']} ({weights['sha256'][:12]})")
+    chosen = f"; {known['chosen']}" if known.get("chosen") else ""
+    yield Finding(
+        "worker", "ok", f"{known['device']}, weights {weights['name']} ({weights['sha256'][:12]}){chosen}"
+    )
     if probe["against"] == "stored":
         told = f"the weights' stored answer to the test picture, off by {probe['rms']:.1e} (rms) of its range"
         yield Finding("refocusing", "ok", told)
@@ -250,6 +256,18 @@ def _working(known: dict[str, Any]) -> Iterator[Finding]:
             "warn",
             "the test picture comes back plausible; the weights' card has no answer to compare with",
             "'semdaemon evaluate --card' writes one, on a machine whose CPU can be trusted.",
+        )
+
+
+def _figures(settings: Settings, device: str) -> Iterator[Finding]:
+    """What the card of the weights leaves open, where it leaves anything open."""
+    card = resolve(settings.refocus.weights, device)
+    if card.lacks():
+        yield Finding(
+            "weights",
+            "warn",
+            f"the card of '{card.name}' does not tell {', '.join(card.lacks())}",
+            "'semdaemon evaluate --data DIR --card', and again with --reach, measure it on sharp frames.",
         )
 
 

@@ -183,7 +183,8 @@ def _waiting(oldest_s: float) -> str:
 
 def _worker(worker: Mapping[str, Any]) -> str:
     name = (worker.get("weights") or {}).get("name")
-    known = [str(word) for word in (worker.get("state"), worker.get("device"), name) if word]
+    auto = f"{name} (chosen: auto)" if name and worker.get("chosen") else name
+    known = [str(word) for word in (worker.get("state"), worker.get("device"), auto) if word]
     number = worker.get("restarts") or 0
     restarts = f", replaced {number} time{'s' * (number > 1)} so far" if number else ""
     why = f" after: {worker.get('last_fault')}" if worker.get("state") in ("degraded", "restarting") else ""

@@ -72,17 +72,33 @@ def command(context: click.Context, /, as_json: bool, **given: Any) -> None:
     from semdaemon.training.export import export
     from semdaemon.training.stopping import TrainingStoppedError
 
-    network = given["network"] or "light"
-    plan = _plan(**given)
+    plan, network = _plan(**given)
     if plan.data is None:
         click.echo("No --data: training on simulated scenes, a rehearsal only.", err=True)
-    target = plan.out / f"{network}.safetensors"
     try:
-        card = export(loop.train(plan), target, network=network, data=plan.data)
+        source = loop.train(plan)
     except TrainingStoppedError as stopped:
         click.echo(f"semdaemon: {stopped.message} {stopped.remedy}", err=True)
         context.exit(stopped.exit_code)
+    if plan.start_from and plan.patience:
+        target, card = _tuned(plan, source, network)
+    else:
+        target = plan.out / f"{network}.safetensors"
+        card = export(source, target, network=network, data=plan.data)
     click.echo(json.dumps(card) if as_json else f"{target} (sha256 {card['sha256'][:12]})")
+
+
+def _tuned(plan: Plan, source: Path, network: str) -> tuple[Path, dict[str, Any]]:
+    from semdaemon.training import starting, tuning
+
+    assert plan.start_from is not None  # noqa: S101  (for the reader and mypy: the caller has looked)
+    name = starting.start_of(plan.start_from)
+    target = plan.out / f"{name.path.stem if name.is_weights else network}-tuned.safetensors"
+    click.echo("Comparing the result with its start ...", err=True)
+    card, verdict = tuning.finish(plan, source, target, network=network)
+    for sentence in verdict.sentences(name.name):
+        click.echo(sentence, err=True)
+    return target, card
 
 
 def _plan(
@@ -97,24 +113,33 @@ def _plan(
     radius_px: float | None,
     validation_fraction: float | None,
     **other: Any,
-) -> Plan:
+) -> tuple[Plan, str]:
+    """The plan that the options describe, and the name of its network."""
+    from semdaemon.refocus.networks import NetworkSpec
     from semdaemon.training import plan as plans
+    from semdaemon.training import starting, tuning
 
     if minutes and iterations:
         raise click.UsageError("give --minutes or --iterations, not both")
-    start = _starting_point(start_from)
-    name = network or "light"
-    chosen = plans.recipe_of(name, recipe or "ours")
-    return plans.Plan(
-        spec=plans.spec_of(name, chosen),
+    path = _starting_point(start_from)
+    start = starting.start_of(path) if path else None
+    name = network or (plans.network_of(start.spec) if start else "light")
+    fine = start is not None and recipe in (None, "fine")
+    chosen = plans.recipe_of(name, recipe or ("fine" if fine else "ours"))
+    if validation_fraction is None:
+        validation_fraction = tuning.FRACTION if fine else 0.15
+    plan = plans.Plan(
+        spec=plans.spec_of(name, chosen) if network or start is None else NetworkSpec(**start.spec),
         recipe=plans.adapted(chosen, batch, learning_rate, radius_px, crop),
         single_scale=name == "srn",
-        minutes=minutes,
+        minutes=minutes or (tuning.MINUTES if fine and not iterations else None),
         iterations=iterations,
-        start_from=start,
-        validation_fraction=0.15 if validation_fraction is None else validation_fraction,
+        start_from=path,
+        validation_fraction=validation_fraction,
+        patience=tuning.PATIENCE if fine else None,
         **other,
     )
+    return plan, name
 
 
 def _starting_point(given: str | None) -> Path | None:

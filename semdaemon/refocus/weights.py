@@ -60,6 +60,11 @@ class WeightsCard:
         Answer to the test picture, see `semdaemon.refocus.probe`; empty in older cards.
     trust
         How far results can be trusted, see `semdaemon.refocus.trust.from_card`; empty where not measured.
+    started_from
+        ``name`` and ``sha256`` of the weights that a fine-tuning began with; empty for others.
+    fine_tuning
+        What it gained on frames set aside (``own_frames``, a validation, not held-out) and on general scenes
+        (``general_scenes``), see `semdaemon.training.tuning`.
     chosen
         Why `resolve` took these weights; empty where they were named.
     """
@@ -84,12 +89,23 @@ class WeightsCard:
     held_out: Mapping[str, Any] = field(default_factory=dict)
     probe: Mapping[str, Any] = field(default_factory=dict)
     trust: Mapping[str, Any] = field(default_factory=dict)
+    started_from: Mapping[str, Any] = field(default_factory=dict)
+    fine_tuning: Mapping[str, Any] = field(default_factory=dict)
     chosen: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """The card as it stands in its JSON file: without the path and the reason of a choice."""
         values = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("path", "chosen")}
         return {**values, "trained_on": list(self.trained_on)}
+
+    def lacks(self) -> tuple[str, ...]:
+        """What nobody has measured of these weights, in words; empty where the card has its figures."""
+        figures = {
+            "what they gain on frames never trained on": self.held_out,
+            "the largest blur they repair": self.repairs_up_to_px,
+            "their answer to the test picture": self.probe,
+        }
+        return tuple(words for words, figure in figures.items() if not figure)
 
 
 def available() -> tuple[str, ...]:
@@ -104,21 +120,17 @@ def load_card(name_or_path: str | Path) -> WeightsCard:
     ------
     WeightsError
         ``weights_missing`` without the weights file, ``weights_card_missing`` without a readable card,
+        ``weights_card_odd`` where a field of it is missing or not what it should be,
         ``trust_unreadable`` where its key ``trust`` is broken.
     """
     path = _find(name_or_path)
-    try:
-        raw = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-        known = {f.name for f in fields(WeightsCard)} - {"path", "chosen"}
-        values = {key: value for key, value in raw.items() if key in known}
-        values["trained_on"] = tuple(values.get("trained_on", ()))
-        card = WeightsCard(path=path, **values)
-    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise WeightsError(
-            "weights_card_missing",
-            f"{path.name} needs its model card {path.with_suffix('.json').name} beside it: {error}",
-            remedy="Keep the two files of a training together; `semdaemon train` writes both.",
-        ) from error
+    raw = _raw_card(path)
+    known = {f.name: f for f in fields(WeightsCard) if f.name not in ("path", "chosen")}
+    values = {name: _checked(path, name, raw[name]) for name in known if name in raw}
+    lacking = [name for name, f in known.items() if name not in raw and name in _NEEDED]
+    if lacking:
+        raise _odd(path, f"the field '{lacking[0]}' is missing")
+    card = WeightsCard(path=path, **values)
     from_card(card.trust)
     return card
 
@@ -178,6 +190,64 @@ def _find(name_or_path: str | Path) -> Path:
     if not path.is_file():
         raise _missing(path)
     return path
+
+
+_NEEDED = ("name", "sha256", "spec")
+_SIZES = ("filters", "blocks", "kernel", "unshuffle")
+_NUMBERS = ("parameters", "iterations", "seed", "sigma_max_px", "repairs_up_to_px")
+_TEXTS = ("name", "sha256", "network", "commit")
+_LARGEST = 4096  # of filters or blocks: more is a broken card, and would be memory without bound
+
+
+def _raw_card(path: Path) -> dict[str, Any]:
+    try:
+        raw = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        if not isinstance(raw, dict):
+            raise TypeError(f"it holds a {type(raw).__name__} instead of an object")
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        raise WeightsError(
+            "weights_card_missing",
+            f"{path.name} needs its model card {path.with_suffix('.json').name} beside it: {error}",
+            remedy="Keep the two files of a training together; `semdaemon train` writes both.",
+        ) from error
+    return raw
+
+
+def _checked(path: Path, name: str, value: Any) -> Any:
+    """A field's value, where it is of the kind that it has to be."""
+    if name in _TEXTS:
+        if not isinstance(value, str):
+            raise _odd(path, f"'{name}' is {value!r}, not a text")
+    elif name in _NUMBERS:
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1e12:
+            raise _odd(path, f"'{name}' is {value!r}, not a number of 0 or more")
+    elif name == "interim":
+        if not isinstance(value, bool):
+            raise _odd(path, f"'{name}' is {value!r}, not true or false")
+    elif name == "trained_on":
+        if not isinstance(value, list) or not all(isinstance(row, dict) for row in value):
+            raise _odd(path, "'trained_on' is not a list of objects")
+        return tuple(value)
+    elif not isinstance(value, dict) and name != "trust":  # which is judged where it is understood
+        raise _odd(path, f"'{name}' is {value!r}, not an object")
+    elif name == "spec":
+        _check_spec(path, value)
+    return value
+
+
+def _check_spec(path: Path, spec: dict[str, Any]) -> None:
+    for name in _SIZES:
+        size = spec.get(name)
+        if isinstance(size, bool) or not isinstance(size, int) or not 1 <= size <= _LARGEST:
+            raise _odd(path, f"'spec' has {name} = {size!r}, not a whole number from 1 to {_LARGEST}")
+
+
+def _odd(path: Path, what: str) -> WeightsError:
+    return WeightsError(
+        "weights_card_odd",
+        f"The model card {path.with_suffix('.json').name} cannot be used: {what}.",
+        remedy="Fetch weights and card again, or export them anew with `semdaemon train`.",
+    )
 
 
 def _missing(path: Path) -> WeightsError:

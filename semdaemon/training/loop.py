@@ -27,14 +27,32 @@ from semdaemon.training.arguments import parser, plan_of
 from semdaemon.training.corpus import Corpus, corpus_of_scenes, training_corpus
 from semdaemon.training.feeding import feed, workers_for
 from semdaemon.training.loss import loss
-from semdaemon.training.plan import NETWORKS, Plan, adapted, check_same, length_of
+from semdaemon.training.plan import (
+    NETWORKS,
+    Plan,
+    adapted,
+    check_same,
+    length_of,
+    recipe_of,
+    spec_of,
+)
 from semdaemon.training.recipe import learning_rate
 from semdaemon.training.starting import tensors_to_start_from
 from semdaemon.training.stopping import Stop, TrainingStoppedError
 from semdaemon.training.telling import Standing, Teller, say
 from semdaemon.training.validation import Validator, validation_pairs
 
-__all__ = ["NETWORKS", "Plan", "Trainer", "adapted", "learning_rate", "plan_of", "train"]
+__all__ = [
+    "NETWORKS",
+    "Plan",
+    "Trainer",
+    "adapted",
+    "learning_rate",
+    "plan_of",
+    "recipe_of",
+    "spec_of",
+    "train",
+]
 
 Image = npt.NDArray[np.float32]
 
@@ -53,7 +71,7 @@ class Trainer:
         self.device = torch.device(_pick_device(plan.device))
         self.half = _multiplies_bfloat16(self.device)
         torch.manual_seed(plan.seed)
-        self.corpus = corpus or _corpus_of(plan)
+        self.corpus = corpus or corpus_of(plan)
         self.validator = Validator(
             validation_pairs(self.corpus),
             plan.out,
@@ -167,7 +185,7 @@ class Trainer:
             if now - saved > CHECKPOINT_EVERY_S:
                 self._or_tell(teller, self.save)
                 saved = time.monotonic()
-        if stop.exit_code is None:
+        if stop.exit_code is None and self.validator.measured_iteration != self.progress.iteration:
             self._validate(teller)
         self.save()
         self._save_average()
@@ -241,7 +259,7 @@ class Trainer:
         facts = {
             "iteration": self.progress.iteration,
             "minutes": round(self.progress.elapsed_s / 60, 1),
-            "loss": round(float(np.mean(self.recent or [math.nan])), 4),
+            "loss": round(float(np.mean(self.recent)), 4) if self.recent else None,
         }
         best = self.validator.measure(self.refocus, facts=facts, done=self.fraction_done, tell=teller.say)
         if best and self.plan.patience:
@@ -280,7 +298,8 @@ class Trainer:
         return {part: {f.name: prints[f.name] for f in frames} for part, frames in parts.items()}
 
 
-def _corpus_of(plan: Plan) -> Corpus:
+def corpus_of(plan: Plan) -> Corpus:
+    """The frames that a plan learns from and is measured on."""
     if plan.data is None:
         return corpus_of_scenes(seed=plan.seed)
     return training_corpus(

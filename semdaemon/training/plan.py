@@ -13,8 +13,6 @@ from semdaemon.refocus import networks
 from semdaemon.training.recipe import PUBLISHED, RECIPES, Recipe, margin_px
 
 DEFAULT_MINUTES = 60.0
-FINE_MINUTES = 20.0
-"""Fine-tuning on a few dozen frames has found its best long before."""
 
 NETWORKS = {"light": networks.LIGHT, "mrn": networks.MRN_OURS, "srn": networks.MRN_OURS}
 """Architectures by name; with the published recipe `networks.PUBLISHED` takes the place of the large ones."""
@@ -76,6 +74,12 @@ class Plan:
 def spec_of(network: str, recipe: Recipe) -> networks.NetworkSpec:
     """The architecture of a name: as published with the published recipe, else residual and joint."""
     return networks.PUBLISHED if recipe.name == PUBLISHED.name and network != "light" else NETWORKS[network]
+
+
+def network_of(spec: Mapping[str, Any]) -> str:
+    """The name of an architecture; ``light`` for any other member of the family."""
+    known = {**NETWORKS, "mrn (published)": networks.PUBLISHED}
+    return next((name.split()[0] for name, s in known.items() if s.as_dict() == dict(spec)), "light")
 
 
 def recipe_of(network: str, name: str) -> Recipe:

@@ -6,7 +6,7 @@ import csv
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from semdaemon.training import degrade
-from semdaemon.training.corpus import Corpus
+from semdaemon.training.corpus import Corpus, CorpusFrame
 from semdaemon.training.quality import psnr_db
 
 Image = npt.NDArray[np.float32]
@@ -48,11 +48,16 @@ def validation_pairs(
     corpus: Corpus, *, size_px: int = 192, frames: int = 8, seed: int = 0
 ) -> tuple[Pair, ...]:
     """Central crops of up to ``frames`` validation frames under each of the conditions, with 8 bits."""
-    rng = np.random.default_rng(seed)
     pool = corpus.validation or corpus.train
     step = max(1, len(pool) // frames)
+    return degraded_pairs(pool[::step][:frames], size_px=size_px, seed=seed)
+
+
+def degraded_pairs(frames: Sequence[CorpusFrame], *, size_px: int, seed: int) -> tuple[Pair, ...]:
+    """The central crop of each frame under each of the conditions, one frame after the other."""
+    rng = np.random.default_rng(seed)
     pairs = []
-    for frame in pool[::step][:frames]:
+    for frame in frames:
         h, w = (min(n, size_px) // 16 * 16 for n in frame.pixels.shape)
         top, left = (frame.pixels.shape[0] - h) // 2, (frame.pixels.shape[1] - w) // 2
         window = slice(top, top + h), slice(left, left + w)
@@ -107,6 +112,7 @@ class Validator:
     ) -> None:
         self.pairs = pairs
         self.best_iteration, self.best_db, self.without_gain = 0, -math.inf, 0
+        self.measured_iteration = -1
         self._log = folder / "validation.csv"
         self._patience, self._by_clock = patience, by_clock
         self._bounded = False
@@ -138,6 +144,7 @@ class Validator:
             Share of the plan.
         """
         began = time.monotonic()
+        self.measured_iteration = facts["iteration"]
         if not self._bounded:
             self.pairs, self._bounded = bounded(self.pairs, refocus, BUDGET_S), True
         table = measure(self.pairs, refocus)

@@ -69,6 +69,7 @@ def _description(bench: Bench) -> dict[str, Any]:
         "pid": os.getpid(),
         "device": bench.engine.device,
         "weights": {"name": card.name, "sha256": card.sha256, "sigma_max_px": card.sigma_max_px},
+        "chosen": card.chosen,
         "probe": dict(card.probe),
         "reports_progress": hasattr(bench.engine, "watch"),
     }

@@ -155,7 +155,10 @@ class Worker:
         known = self._child.ready(self._settings.start_timeout_s)
         self._prober.stored_is(known["probe"])
         self._silence_s = self._settings.silence_s if known["reports_progress"] else None
-        self._health.description = {key: known[key] for key in ("pid", "device", "weights")}
+        self._health.description = {
+            **{key: known[key] for key in ("pid", "device", "weights")},
+            "chosen": known.get("chosen", ""),
+        }
         result = self._probe(max(1.0, deadline - time.monotonic()))
         if not result.passed:
             raise _wrong(result)

@@ -127,3 +127,67 @@ def test_a_card_nested_without_end_is_refused(copied: Path) -> None:
     with pytest.raises(WeightsError) as caught:
         load_card(copied)
     assert caught.value.code == "weights_card_missing"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("sha256", 5),
+        ("name", None),
+        ("spec", [32, 8]),
+        ("spec", {"filters": "many", "blocks": 8, "kernel": 3, "unshuffle": 2}),
+        ("spec", {"filters": 32, "blocks": 10**9, "kernel": 3, "unshuffle": 2}),
+        ("spec", {"filters": 32, "kernel": 3, "unshuffle": 2}),
+        ("sigma_max_px", "4"),
+        ("sigma_max_px", float("nan")),
+        ("iterations", -1),
+        ("trained_on", "everything"),
+        ("held_out", 3),
+        ("interim", "no"),
+    ],
+)
+def test_a_card_with_an_odd_field_is_refused_by_its_name(copied: Path, name: str, value: object) -> None:
+    raw = json.loads(copied.with_suffix(".json").read_text())
+    copied.with_suffix(".json").write_text(json.dumps({**raw, name: value}))
+    with pytest.raises(WeightsError) as caught:
+        load_card(copied)
+    assert caught.value.code == "weights_card_odd"
+    assert f"'{name}'" in caught.value.message
+    assert caught.value.remedy
+
+
+@pytest.mark.parametrize("name", ["name", "sha256", "spec"])
+def test_a_card_that_lacks_what_identifies_its_weights_is_refused(copied: Path, name: str) -> None:
+    raw = json.loads(copied.with_suffix(".json").read_text())
+    del raw[name]
+    copied.with_suffix(".json").write_text(json.dumps(raw))
+    with pytest.raises(WeightsError, match=f"'{name}' is missing") as caught:
+        load_card(copied)
+    assert caught.value.code == "weights_card_odd"
+
+
+def test_a_card_without_figures_serves_and_says_what_was_never_measured(copied: Path) -> None:
+    raw = json.loads(copied.with_suffix(".json").read_text())
+    for name in ("held_out", "repairs_up_to_px", "probe", "cost", "trust"):
+        raw.pop(name, None)
+    copied.with_suffix(".json").write_text(json.dumps(raw))
+    card = load_card(copied)
+    assert read_tensors(card)
+    assert len(card.lacks()) == 3
+    assert any("never trained on" in words for words in card.lacks())
+    assert load_card("light").lacks() == ()
+
+
+def test_auto_takes_mrn_on_a_gpu_as_soon_as_it_is_shipped(
+    copied: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(weights, "SHIPPED", copied.parent)
+    assert resolve("auto", "cuda").name == "light"
+    for suffix in (".safetensors", ".json"):
+        shutil.copy(copied.with_suffix(suffix), copied.with_name(f"mrn{suffix}"))
+    raw = json.loads(copied.with_suffix(".json").read_text())
+    copied.with_name("mrn.json").write_text(json.dumps({**raw, "name": "mrn"}))
+    card = resolve("auto", "cuda")
+    assert card.name == "mrn"
+    assert "'mrn' is the best of the shipped weights (light, mrn) for device cuda" in card.chosen
+    assert resolve("auto", "cpu").name == "light"

@@ -1,11 +1,17 @@
-"""From a training's checkpoint to weights and a model card that can be shipped."""
+"""From a training's checkpoint to weights and a model card that can be shipped.
+
+``python -m semdaemon.training.export average.safetensors mrn.safetensors --network mrn --data DIR`` does it
+for what a bare training machine has left behind.
+"""
 
 from __future__ import annotations
 
+import argparse
 import csv
 import hashlib
 import json
 import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -30,7 +36,9 @@ def export(
 ) -> dict[str, Any]:
     """Write a checkpoint's averaged weights as half precision safetensors, with a card beside them.
 
-    Half precision halves the file; it changed no pixel of the validation crops by more than 0.13 grey levels.
+    Half precision halves the file.
+    It changed 24 validation crops of `light` by 0.14 grey levels of 8 bits at worst and 0.01 in the mean
+    (root mean square); ``tests/unit/training/test_tuning.py`` holds a bound of a quarter.
 
     Parameters
     ----------
@@ -172,3 +180,20 @@ def _replace(path: Path, content: bytes) -> None:
     beside = path.with_name(path.name + ".part")
     beside.write_bytes(content)
     beside.replace(path)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Command line of the export."""
+    parser = argparse.ArgumentParser(description="Weights and card from a checkpoint or average.safetensors.")
+    parser.add_argument("source", type=Path)
+    parser.add_argument("target", type=Path)
+    parser.add_argument("--network", required=True)
+    parser.add_argument("--data", type=Path, help="folder trained on, for the sources in the card")
+    parser.add_argument("--interim", action="store_true", help="the training is still under way")
+    given = parser.parse_args(arguments)
+    card = export(given.source, given.target, network=given.network, data=given.data, interim=given.interim)
+    sys.stdout.write(f"{given.target} (sha256 {card['sha256'][:12]})\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -11,14 +11,16 @@ import os
 import signal
 import warnings
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from semdaemon.training.corpus import Corpus
+from semdaemon.training.corpus import Corpus, CorpusFrame
 from semdaemon.training.recipe import Recipe, batch
 
 _MOST_WORKERS = 8
@@ -37,6 +39,40 @@ class Batches(Dataset[tuple[Tensor, Tensor]]):
         rng = np.random.default_rng([abs(self.seed), number])
         seen, sharp = batch(self.corpus, self.recipe, rng)
         return torch.from_numpy(seen), torch.from_numpy(sharp)
+
+
+class ShelvedBatches(Dataset[tuple[Tensor, Tensor]]):
+    """The same batches, for processes: the frames lie in files that all of them map into their memory.
+
+    Sent through a pipe they would cost each worker its own copy, and each start would wait for the last.
+    """
+
+    def __init__(self, corpus: Corpus, recipe: Recipe, seed: int, folder: Path) -> None:
+        self._recipe, self._seed, self._folder = recipe, seed, folder
+        parts = {"train": corpus.train, "soft": corpus.soft}
+        self._parts = {
+            part: [self._shelve(part, *f) for f in enumerate(frames)] for part, frames in parts.items()
+        }
+        self._batches: Batches | None = None
+
+    def __getitem__(self, number: int) -> tuple[Tensor, Tensor]:
+        if self._batches is None:
+            train, soft = (self._read(part) for part in ("train", "soft"))
+            self._batches = Batches(Corpus(train, (), soft), self._recipe, self._seed)
+        return self._batches[number]
+
+    def _shelve(self, part: str, number: int, frame: CorpusFrame) -> CorpusFrame:
+        np.save(self._file(part, number), frame.pixels)
+        return replace(frame, pixels=np.empty((0, 0), np.float32))
+
+    def _read(self, part: str) -> tuple[CorpusFrame, ...]:
+        return tuple(
+            replace(frame, pixels=np.asarray(np.load(self._file(part, number), mmap_mode="r")))
+            for number, frame in enumerate(self._parts[part])
+        )
+
+    def _file(self, part: str, number: int) -> Path:
+        return self._folder / f"{part}{number}.npy"
 
 
 def workers_for(device: torch.device, asked: int | None) -> int:
@@ -58,25 +94,36 @@ def feed(
     pinned
         Hand them over in page-locked memory, from which an accelerator copies while it computes.
     """
+    if workers:
+        return _from_workers(corpus, recipe, seed, start, workers, pinned)
     pairs = Batches(corpus, recipe, seed)
-    if not workers:
-        return (pairs[number] for number in itertools.count(start))
-    options: dict[str, Any] = {"prefetch_factor": _AHEAD, "persistent_workers": True}
-    with warnings.catch_warnings():
-        # It counts the cores of this process; whoever asks for more workers has been told by --help.
-        warnings.filterwarnings("ignore", message="This DataLoader will create", category=UserWarning)
+    return (pairs[number] for number in itertools.count(start))
+
+
+def _from_workers(
+    corpus: Corpus, recipe: Recipe, seed: int, start: int, workers: int, pinned: bool
+) -> Iterator[tuple[Tensor, Tensor]]:
+    with TemporaryDirectory(prefix="semdaemon-frames-", ignore_cleanup_errors=True) as folder:
         loader: DataLoader[tuple[Tensor, Tensor]] = DataLoader(
-            pairs,
+            ShelvedBatches(corpus, recipe, seed, Path(folder)),
             batch_size=None,
             sampler=range(start, _ENDLESS),
             num_workers=workers,
+            prefetch_factor=_AHEAD,
+            persistent_workers=True,
             # Forked children of a process with threads and a GPU are not safe, and Windows has none.
             multiprocessing_context="spawn",
             worker_init_fn=_begin,
             pin_memory=pinned,
-            **options,
         )
-        return iter(loader)
+        with warnings.catch_warnings():
+            # It counts the cores of this process; whoever asks for more workers has been told by --help.
+            warnings.filterwarnings("ignore", message="This DataLoader will create", category=UserWarning)
+            made = iter(loader)
+        try:
+            yield from made
+        finally:
+            del made, loader  # which ends the workers, before their files go
 
 
 def _begin(_number: int) -> None:

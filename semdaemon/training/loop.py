@@ -162,7 +162,10 @@ class Trainer:
         for remark in self.corpus.remarks:
             say(remark)
         with Stop(self.plan.stop_after_minutes) as stop, Teller() as teller:
-            self._run(stop, teller)
+            try:
+                self._run(stop, teller)
+            finally:
+                self._batches = None  # ends the workers
             if stop.exit_code is not None and self.fraction_done < 1:
                 raise TrainingStoppedError.after(self.progress.iteration, self.fraction_done, stop.exit_code)
 

@@ -36,11 +36,12 @@ def test_batches_depend_on_seed_and_number_alone(corpus: Corpus) -> None:
     assert not torch.equal(whole[0], whole[1])
 
 
-def test_a_training_that_goes_on_with_workers_ends_like_one_without_in_one_piece(tmp_path: Path) -> None:
+@pytest.mark.timeout(400)  # a process that imports torch
+def test_a_training_that_goes_on_with_a_worker_ends_like_one_without_in_one_piece(tmp_path: Path) -> None:
     torch.set_num_threads(1)
     plan = loop.Plan(data=None, out=tmp_path / "a", spec=TINY, recipe=FAST, iterations=6)
     whole = checkpoint.read_average(loop.train(plan))
-    cut = replace(plan, out=tmp_path / "b", workers=2)
+    cut = replace(plan, out=tmp_path / "b", workers=1)
     trainer = loop.Trainer(replace(cut, workers=0))
     for _ in range(2):
         trainer.step()

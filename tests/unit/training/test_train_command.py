@@ -41,9 +41,10 @@ def test_train_writes_weights_that_the_daemon_can_load(
     assert probe.usable(card.probe)  # a worker is held to this answer
 
 
-def test_fine_tuning_starts_from_the_shipped_weights(frames: Path, tmp_path: Path) -> None:
+def test_a_training_by_a_named_recipe_goes_on_from_the_shipped_weights(frames: Path, tmp_path: Path) -> None:
     arguments = ["--data", str(frames), "--out", str(tmp_path / "o"), "--from", "light", "--threads", "1"]
-    result = CliRunner().invoke(command, [*arguments, "--iterations", "1", "--batch", "1"])
+    length = ["--recipe", "long", "--iterations", "1", "--batch", "1"]
+    result = CliRunner().invoke(command, [*arguments, *length])
     assert result.exit_code == 0, result.output
     shipped, tuned = load_card("light"), load_card(tmp_path / "o" / "light.safetensors")
     before, after = (read_tensors(card)["fine.head.weight"] for card in (shipped, tuned))

@@ -57,15 +57,17 @@ class Options:
 
 def evaluate_weights(card: WeightsCard, scenes: Sequence[Scene], options: Options) -> None:
     """Measure, print, and write where it was asked for."""
+    publishing.check(options.out, options.page)
     if options.quick:
         _quick(card, scenes, options)
         return
     results = _measured(card, scenes, plan.whole_steps(), options, card.name)
     facts = options.facts(scenes, card)
+    if options.out:  # first of all: from here on nothing that was measured can be lost
+        publishing.into_folder(options.out, results, scenes, card, facts)
     if options.into_card:
         card = publishing.into_card(card, _for_card(results, scenes, card, options))
     if options.out:
-        publishing.into_folder(options.out, results, scenes, card, facts)
         _model_card(options.out, card)
     if options.page:
         publishing.into_page(options.page, results, scenes_of_simulator(), card, facts)

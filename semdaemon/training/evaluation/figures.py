@@ -105,16 +105,28 @@ def save_strip(figure: Figure, path: Path) -> None:
         picture.convert("RGB").quantize(_PALETTE, dither=PillowImage.Dither.NONE).save(path, optimize=True)
 
 
-def _figure(width_in: float, height_in: float, *, gap: float = 0.02) -> Figure:
+def require() -> None:
+    """Make sure that figures can be drawn, before anything is measured for them.
+
+    Raises
+    ------
+    SemdaemonError
+        ``extra_missing`` without matplotlib.
+    """
     try:
-        from matplotlib.figure import Figure as Drawn
-        from matplotlib.layout_engine import ConstrainedLayoutEngine
+        import matplotlib.figure  # noqa: F401
     except ImportError as error:
         raise SemdaemonError(
             "extra_missing",
             "Figures need matplotlib, which is not installed.",
             remedy="Install the extra: pip install 'semdaemon[train]', or leave out --out and --page.",
         ) from error
+
+
+def _figure(width_in: float, height_in: float, *, gap: float = 0.02) -> Figure:
+    from matplotlib.figure import Figure as Drawn
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
     layout = ConstrainedLayoutEngine(w_pad=0.03, h_pad=0.03, wspace=gap, hspace=gap)
     return Drawn(figsize=(width_in, height_in), layout=layout)
 

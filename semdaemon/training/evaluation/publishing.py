@@ -32,6 +32,22 @@ def as_json(results: Results, card: WeightsCard, facts: Mapping[str, Any]) -> di
     }
 
 
+def check(out: Path | None, page: Path | None) -> None:
+    """Whatever would keep results from being written is told before they are measured.
+
+    Raises
+    ------
+    SemdaemonError
+        ``extra_missing`` without matplotlib, ``page_without_section`` where the page lacks its marks.
+    """
+    if out or page:
+        figures.require()
+    if out:
+        out.mkdir(parents=True, exist_ok=True)
+    if page and f"<!-- {SECTION}:" not in page.read_text(encoding="utf-8"):
+        write_section(page, SECTION, "")
+
+
 def into_folder(
     out: Path, results: Results, scenes: Sequence[Scene], card: WeightsCard, facts: Mapping[str, Any]
 ) -> None:

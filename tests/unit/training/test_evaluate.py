@@ -261,3 +261,14 @@ def test_quick_figures_are_no_figures_for_a_card(small: list[str]) -> None:
     said = CliRunner().invoke(command, [*small, "--quick", "--card"])
     assert said.exit_code == 2
     assert "leave it out" in said.output
+
+
+def test_a_page_without_the_section_is_told_before_anything_is_measured(
+    small: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running, "run", lambda *_, **__: pytest.fail("it measured first"))
+    page = tmp_path / "page.md"
+    page.write_text("Nothing to fill in.\n")
+    said = CliRunner().invoke(command, [*small, "--page", str(page)])
+    assert said.exit_code == 1
+    assert getattr(said.exception, "code", "") == "page_without_section"

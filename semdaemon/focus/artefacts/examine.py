@@ -13,6 +13,7 @@ from semdaemon.focus.artefacts.extremes import extremes
 from semdaemon.focus.artefacts.levels import FEW, TOO_FEW, grey_levels
 from semdaemon.focus.artefacts.noise import bands, interlaced, noise_shape, streaked
 from semdaemon.focus.artefacts.periods import periods
+from semdaemon.focus.artefacts.ranks import median_filtered
 from semdaemon.focus.spectra import band_power
 from semdaemon.frame import Pixels
 
@@ -41,6 +42,7 @@ def examine(image: Pixels, tiles: Sequence[Pixels]) -> Fitness:
         found["charging_streaks"] = streaked(power) & ~saturated
         textured = ~saturated & (power[:, 0] > 0)
         codes = codes or noise_shape(power[textured], None if few else step)
+        codes = codes or ["noise_filtered"] * (not few and median_filtered(image))
         codes = codes or ["interlaced"] * interlaced(power[textured])
     if few:
         found["few_grey_levels"] = everywhere if count < TOO_FEW else nowhere

@@ -84,7 +84,7 @@ def periods(image: Pixels) -> list[str]:
 
 def step_curve(image: Pixels) -> Curve:
     """Spectrum of the mean step between neighbouring columns; of rows for the transposed image."""
-    lines = _some(image, _LINES).astype(np.float32)
+    lines = some_lines(image, _LINES).astype(np.float32)
     steps = np.abs(lines[:, 1:] - lines[:, :-1]).mean(axis=0)
     curve = np.log(steps + 0.05)
     curve -= ndimage.uniform_filter1d(curve, _TREND_PX)
@@ -106,7 +106,7 @@ def _block_strength(fast: Curve, slow: Curve) -> float:
     return float(np.sqrt(fast.blocks * slow.blocks))
 
 
-def _some(image: Pixels, count: int) -> npt.NDArray[Any]:
+def some_lines(image: Pixels, count: int) -> npt.NDArray[Any]:
     """At most ``count`` of the rows, in eight runs over the image: runs are read faster than single rows."""
     if image.shape[0] <= count:
         return image

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from scipy import ndimage
 
 from semdaemon.focus import BLURRED, SHARP, UNDECIDED, FocusMap, Scorer, focus_map, load_scorer
 from semdaemon.frame import Area, Frame
@@ -36,6 +37,7 @@ SPOILS: dict[str, Callable[[Pixels, Generator], Pixels]] = {
     "enlarged 1.5 times, bilinear": lambda p, rng: spoil.upscaled(p, 1.5, method="bilinear"),
     "JPEG, quality 30": lambda p, rng: spoil.jpeg(p, 30),
     "JPEG, quality 75": lambda p, rng: spoil.jpeg(p, 75),
+    "median of 3 x 3": lambda p, rng: np.asarray(ndimage.median_filter(p, 3), np.uint8),
     "20 grey levels": lambda p, rng: spoil.posterised(p, 20),
     "5 grey levels": lambda p, rng: spoil.posterised(p, 5),
 }

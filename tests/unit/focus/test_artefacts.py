@@ -6,9 +6,11 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from semdaemon.focus.artefacts import MESSAGES, Fitness, examine
 from semdaemon.focus.artefacts.noise import BANDS, FIELDS, Powers, interlaced
+from semdaemon.focus.artefacts.ranks import median_filtered
 from semdaemon.focus.tiles import Grid
 from semdaemon.frame import Area
 from semdaemon.simulate.scenes import scene
@@ -143,3 +145,29 @@ def test_frames_of_every_type_and_size_are_looked_at(dtype: type, shape: tuple[i
 
 def test_every_code_has_its_words() -> None:
     assert all(code.isidentifier() and words for code, words in MESSAGES.items())
+
+
+@pytest.mark.parametrize("kind", ["pores", "fibres"])
+@pytest.mark.parametrize("radius_px", [0.0, 4.0])
+@pytest.mark.parametrize("dose", [20.0, 400.0])
+def test_a_median_filter_is_found_and_plain_noise_is_not_taken_for_it(
+    kind: str, radius_px: float, dose: float
+) -> None:
+    seen = blur(scene(kind, (320, 384), seed=3), probe_kernel(radius_px))
+    for correlation in (0.0, 0.6):
+        rng = np.random.default_rng(2)
+        noisy = quantise(expose(seen, dose, rng, fast_axis_correlation=correlation), 8)
+        plain = np.uint8(np.rint(noisy * 255))
+        assert not median_filtered(plain)
+        assert median_filtered(ndimage.median_filter(plain, 3))
+        deep = np.uint16(np.rint(noisy * 255)) * 200 + rng.integers(0, 200, plain.shape).astype(np.uint16)
+        assert not median_filtered(deep)
+        assert median_filtered(ndimage.median_filter(deep, 3))
+
+
+def test_flat_areas_steps_and_other_numbers_are_no_median_filter() -> None:
+    drawn = np.zeros((256, 256), np.uint8)
+    drawn[64:192, 64:192] = 200
+    slope = np.broadcast_to((np.arange(256) // 2).astype(np.uint8), (256, 256))
+    for pixels in (drawn, slope, drawn.astype(np.float32), drawn[:20, :20], np.zeros((64, 64), np.uint8)):
+        assert not median_filtered(pixels)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from semdaemon.focus.artefacts.periods import some_lines
 from semdaemon.frame import Pixels
 
-_LINES = 256
+_LINES = 128
 _LONGEST_PX = 1024
 _SHORTEST_PX = 32
 _APART = 3
@@ -24,15 +24,15 @@ _LEAST_SHARE = 1e-3
 """Of equal pixels; fewer are too few to compare."""
 
 _REPEATED = 1.6
-"""The 91 training frames as they are reach 1.29, at 10 to 4000 electrons per pixel 1.09; after a 3 x 3 median all
-but two are above 2.4."""
+"""The 91 training frames as they are reach 1.29, at 10 to 4000 electrons per pixel 1.09; after a 3 x 3 median
+all but two are above 2.4."""
 
 
 def median_filtered(image: Pixels) -> bool:
     """True where a rank filter put out the pixels, (h, w) of whole numbers of 8 or 16 bits; else false."""
     if image.dtype not in (np.uint8, np.uint16) or min(image.shape) < _SHORTEST_PX:
         return False
-    return min(repetition(some_lines(each, _LINES)[:, :_LONGEST_PX]) for each in (image, image.T)) > _REPEATED
+    return min(repetition(some_lines(each[:, :_LONGEST_PX], _LINES)) for each in (image, image.T)) > _REPEATED
 
 
 def repetition(lines: Pixels) -> float:

@@ -152,22 +152,34 @@ def astigmatism(
     if known.sum() < FEWEST_TILES:
         return told
     sigma = float(np.median(sigma_px[known]))
+    second, loud = _second_harmonic(polar[known], noise[known])
     best: _Anisotropy | None = None
     for reach in _REACH:
         if best is not None and best.clear and reach / sigma * best.axes_px(sigma)[0] > _FIRST_ZERO:
             break
-        best = _pooled_anisotropy(polar[known], noise[known], reach / sigma, shape) or best
+        best = _pooled_anisotropy(second, loud, reach / sigma, shape) or best
     return told if best is None else _told(sigma, best, scale)
 
 
 @dataclass(frozen=True)
 class _Anisotropy:
-    """Of some tiles together: delta in square pixels and its standard deviation, and what content has."""
+    """Of some tiles together: delta in square pixels, its standard deviation, and what `_split` gave."""
 
     delta: Array
     sd: float
-    content: float
-    tiles: int
+    levels: Array
+    squares: Array
+    lever: Array
+
+    @property
+    def tiles(self) -> int:
+        return len(self.lever)
+
+    @property
+    def content(self) -> float:
+        """Size of the anisotropy that is the same at every frequency."""
+        blur = self.delta / _DISC * np.average(self.squares, weights=self.lever)
+        return float(np.hypot(*(_pooled(self.levels, self.lever)[0] - blur)))
 
     @property
     def size(self) -> float:
@@ -194,19 +206,27 @@ class _Anisotropy:
 
 
 def _pooled_anisotropy(
-    polar: Array, noise: Array, reach: float, shape: tuple[int, int]
+    second: Array, loud: Array, reach: float, shape: tuple[int, int]
 ) -> _Anisotropy | None:
     """None where too few tiles have enough readable rings."""
-    slopes, levels, squares, lever = _split(polar, noise, reach, shape)
+    slopes, levels, squares, lever = _split(second, loud, reach, shape)
     if len(slopes) < FEWEST_TILES:
         return None
     delta, sd = _pooled(slopes, lever)
-    level = _pooled(levels, lever)[0] - delta * np.average(squares, weights=lever)
-    return _Anisotropy(delta * _DISC, sd * _DISC, float(np.hypot(*level)), len(slopes))
+    return _Anisotropy(delta * _DISC, sd * _DISC, levels, squares, lever)
+
+
+def _second_harmonic(polar: Array, noise: Array) -> tuple[Array, Array]:
+    """Anisotropy of the logarithm of each tile's spectrum, by ring (n, RINGS, 2), and where it is signal."""
+    power = polar.reshape(-1, RINGS, SECTORS).astype(np.float64)
+    loud = power.mean(axis=2) > _SIGNAL * noise[:, None]
+    signal = np.log(np.maximum(power - noise[:, None, None], 0.15 * noise[:, None, None] + 1e-9))
+    angle = (np.arange(SECTORS) + 0.5) * 2 * np.pi / SECTORS
+    return signal @ np.stack([np.cos(angle), np.sin(angle)], axis=1) * (2 / SECTORS), loud
 
 
 def _split(
-    polar: Array, noise: Array, reach: float, shape: tuple[int, int]
+    second: Array, loud: Array, reach: float, shape: tuple[int, int]
 ) -> tuple[Array, Array, Array, Array]:
     """Each tile's anisotropy in two parts.
 
@@ -216,16 +236,11 @@ def _split(
         (m, 2) ``delta (cos 2 phi, sin 2 phi)`` in square pixels; (m, 2) its anisotropy in the middle of the
         rings; (m,) where that is, as minus the square of the angular frequency; (m,) weight of a slope.
     """
-    power = polar.reshape(-1, RINGS, SECTORS).astype(np.float64)
     k = (np.array(EDGES[1:]) + np.array(EDGES[:-1])) / 2
     readable = (_counts(shape) > 0) & (2 * math.pi * k < reach)
-    loud = power.mean(axis=2) > _SIGNAL * noise[:, None]
     lowest = int(np.argmax(_counts(shape) > 0))
     used = np.zeros(loud.shape, bool)
     used[:, lowest:] = np.cumprod(loud[:, lowest:] & readable[lowest:], axis=1).astype(bool)
-    signal = np.log(np.maximum(power - noise[:, None, None], 0.15 * noise[:, None, None] + 1e-9))
-    angle = (np.arange(SECTORS) + 0.5) * 2 * np.pi / SECTORS
-    second = signal @ np.stack([np.cos(angle), np.sin(angle)], axis=1) * (2 / SECTORS)
     weight = used * _counts(shape)
     square = -((2 * np.pi * k) ** 2)
     total = np.maximum(weight.sum(axis=1, keepdims=True), 1e-9)

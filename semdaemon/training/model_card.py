@@ -88,6 +88,21 @@ def _trust(card: WeightsCard) -> list[str]:
     return [line]
 
 
+def _tuning(card: WeightsCard) -> list[str]:
+    """What a fine-tuned network began with and gained, where it is one."""
+    if not card.started_from or not card.fine_tuning:
+        return []
+    own, general = (card.fine_tuning[part] for part in ("own_frames", "general_scenes"))
+    sides = [
+        f"{part['gain_db']:+.2f} dB ({part['low_db']:+.2f} to {part['high_db']:+.2f}) "
+        f"on {part['frames']} {of}"
+        for part, of in ((own, "frames set aside (validation, not held-out)"), (general, "general scenes"))
+    ]
+    start = f"`{card.started_from['name']}` (sha256 `{card.started_from['sha256'][:12]}`)"
+    kept = "" if card.fine_tuning["better"] else " No gain beyond chance: these are the weights of the start."
+    return [f"- Fine-tuned from {start}; against it {' and '.join(sides)}.{kept}"]
+
+
 def _facts(card: WeightsCard) -> str:
     spec = ", ".join(f"{key} {value}" for key, value in card.spec.items())
     halo = ", ".join(f"{key} {value:g}" for key, value in card.halo_px.items())
@@ -97,6 +112,7 @@ def _facts(card: WeightsCard) -> str:
         f"- File: `{card.name}.safetensors`, sha256 `{card.sha256}`.",
         f"- Training: {card.iterations:,} iterations, seed {card.seed}, commit {card.commit or 'unknown'}.",
         f"- Trained up to an equivalent Gaussian blur of {card.sigma_max_px:g} px (`sigma_max_px`).",
+        *_tuning(card),
         *_reach(card),
         *_trust(card),
         f"- Halo of the finest scale, px: {halo}.",

@@ -32,7 +32,7 @@ class Standing:
             f"{100 * self.done:.1f} %  {_time(self.left_s)} left"
         )
         if self.waiting > 0.2:
-            line += f"  ({100 * self.waiting:.0f} % of it waiting for pairs: give more --workers)"
+            line += f"  ({100 * self.waiting:.0f} % waiting: more --workers)"
         return line
 
 

@@ -17,7 +17,7 @@ from semdaemon.cli.train import command
 from semdaemon.refocus.networks import NetworkSpec
 from semdaemon.refocus.weights import load_card, read_tensors
 from semdaemon.simulate.scenes import scene
-from semdaemon.training import checkpoint, loop
+from semdaemon.training import checkpoint, loop, model_card
 from semdaemon.training.export import export
 from semdaemon.training.recipe import OURS
 
@@ -78,6 +78,23 @@ def test_fine_tuning_on_twenty_frames_gains_on_frames_set_aside(
     assert card.sha256 != load_card(start).sha256
     assert "On your own frames that were set aside" in result.stderr
     assert read_tensors(card)
+
+
+def test_what_a_bare_machine_leaves_behind_becomes_the_same_weights(
+    tuned: tuple[Path, Result], tmp_path: Path
+) -> None:
+    source = {"a": checkpoint.NAME, "b": checkpoint.AVERAGE}
+    cards = [
+        export(tuned[0] / name, tmp_path / f"{key}.safetensors", network="light", data=None)
+        for key, name in source.items()
+    ]
+    assert cards[0]["sha256"] == cards[1]["sha256"]
+
+
+def test_the_card_for_people_tells_the_start_and_the_gain(tuned: tuple[Path, Result]) -> None:
+    said = model_card.page(load_card(tuned[0] / "tiny-tuned.safetensors"))
+    assert "Fine-tuned from `tiny`" in said
+    assert "validation, not held-out" in said
 
 
 def test_what_was_forgotten_on_general_scenes_is_told(tuned: tuple[Path, Result]) -> None:

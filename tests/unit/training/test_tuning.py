@@ -83,12 +83,14 @@ def test_fine_tuning_on_twenty_frames_gains_on_frames_set_aside(
 def test_what_a_bare_machine_leaves_behind_becomes_the_same_weights(
     tuned: tuple[Path, Result], tmp_path: Path
 ) -> None:
-    source = {"a": checkpoint.NAME, "b": checkpoint.AVERAGE}
-    cards = [
-        export(tuned[0] / name, tmp_path / f"{key}.safetensors", network="light", data=None)
-        for key, name in source.items()
-    ]
-    assert cards[0]["sha256"] == cards[1]["sha256"]
+    tensors = []
+    for name in (checkpoint.NAME, checkpoint.AVERAGE):
+        target = tmp_path / f"from-{name}"
+        export(tuned[0] / name, target, network="light", data=None)
+        tensors.append(read_tensors(load_card(target)))
+    # Not the hash: safetensors writes the header's keys in any order.
+    for key, value in tensors[0].items():
+        np.testing.assert_array_equal(value, tensors[1][key])
 
 
 def test_the_card_for_people_tells_the_start_and_the_gain(tuned: tuple[Path, Result]) -> None:

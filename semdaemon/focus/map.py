@@ -28,7 +28,7 @@ SHARP, BLURRED, BEYOND_REPAIR, UNDECIDED = range(4)
 SCORER_GROUP = "semdaemon.scorers"
 _BATCH_TILES = 64
 
-REPAIRED_UP_TO_PX = 10.0
+REPAIRED_UP_TO_PX = 8.0
 """Blur up to which the shipped weights gain, by their card: what ``auto`` means where none was read."""
 
 _ARRAYS = {"sigma_px": "f", "sigma_relative_sd": "f", "score": "f", "verdict": "u"}

@@ -160,7 +160,7 @@ def _finished(figure: Figure, panels: npt.NDArray[Any], name: str) -> Figure:
     panels[0].set_ylabel("PSNR, dB (mean over frames)")
     handles, labels = panels[0].get_legend_handles_labels()
     labels = [f"{name} (blind)" if label == NETWORK else label for label in labels]
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize=9)
+    figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False, fontsize=9)
     return figure
 
 

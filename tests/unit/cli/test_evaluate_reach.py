@@ -41,6 +41,8 @@ def test_choices_are_made_on_what_a_training_set_aside(
     rng = np.random.default_rng(1)
     for specimen in "abcd":
         Image.fromarray(rng.integers(0, 255, (64, 64), np.uint8)).save(tmp_path / f"{specimen}_1.png")
+    rows = [f"{specimen}_1.png,{specimen},0.4" for specimen in "abcd"]
+    (tmp_path / "index.csv").write_text("\n".join(["file,group,cutoff", *rows]), encoding="utf-8")
     aside = [frame.name for frame in load_corpus(tmp_path, validation_fraction=0.3, seed=4).validation]
     measured: list[str] = []
 

@@ -57,7 +57,7 @@ def estimated_kernel(seen: Image) -> Image:
 def deconvolved(case: Degraded, *, path: Callable[[Prepared], Path]) -> Image:
     """The first picture along a path that explains the crop down to its noise; the last where none does."""
     at = prepare(case.seen, estimated_kernel(case.seen))
-    noise = restoring.noise_sd(case.seen)
+    noise = restoring.noise_rms(case.seen)
     found = case.seen
     for picture in path(at):
         found = at.cut(picture)

@@ -44,7 +44,7 @@ _PALETTE = 96
 def curves_by_blur(results: Results, name: str) -> Figure:
     """PSNR by disc radius, one panel a dose, with 95 % bands."""
     doses = conditions.HEADLINE_DOSES
-    figure = _figure(10.5, 3.9)
+    figure = _figure(10.5, 4.2)
     panels = figure.subplots(1, len(doses))
     for axes, dose in zip(panels, doses, strict=True):
         discs = [c for c in _discs(results) if c.electrons_per_px == dose]
@@ -56,7 +56,7 @@ def curves_by_blur(results: Results, name: str) -> Figure:
 def curves_by_dose(results: Results, name: str) -> Figure:
     """PSNR by dose, one panel a disc radius, with 95 % bands."""
     radii = (0.0, 2.0, 4.0, 6.0)
-    figure = _figure(12.5, 3.9)
+    figure = _figure(12.5, 4.2)
     panels = figure.subplots(1, len(radii))
     for axes, radius in zip(panels, radii, strict=True):
         discs = [c for c in _discs(results) if c.blur.strength_px == radius]

@@ -59,7 +59,7 @@ def into_folder(
     ]
     _strips(out / "strips", names, scenes, card, facts)
     shown = _pictures("", ["by-blur.png", "by-dose.png"])
-    text = f"# Evaluation of `{card.name}`\n\n{report(results, facts, card.network)}\n{shown}\n"
+    text = f"# Evaluation of `{card.name}`\n\n{report(results, facts, card.network, shown)}"
     (out / "evaluation.md").write_text(text, encoding="utf-8")
     content = json.dumps(as_json(results, card, facts))
     (out / "evaluation.json").write_text(content + "\n", encoding="utf-8")
@@ -82,9 +82,9 @@ def into_page(
     strips = [f"{prefix}strip-{number + 1}.png" for number in range(min(_STRIPS_OF_PAGE, len(simulated)))]
     _strips(images, strips, simulated[:_STRIPS_OF_PAGE], card, facts)
     shown = _pictures("images/", [f"{prefix}by-blur.png", f"{prefix}by-dose.png"])
-    said = "The same on simulated scenes, to be looked at: decibels reward smoothness.\n\n"
-    text = "\n\n".join([report(results, facts, card.network), shown, said + _pictures("images/", strips)])
-    write_section(page, SECTION, text)
+    said = "Bands are 95 % intervals.\nSimulated scenes, to be looked at: decibels reward smoothness.\n\n"
+    shown += "\n\n" + said + _pictures("images/", strips)
+    write_section(page, SECTION, report(results, facts, card.network, shown))
     beside = page.parent / f"model-card-{card.name}.md"
     if beside.exists():
         beside.write_text(model_card.page(card), encoding="utf-8")

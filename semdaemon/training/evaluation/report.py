@@ -18,7 +18,7 @@ from semdaemon.training.evaluation.results import Results, What, mean_interval
 from semdaemon.training.evaluation.unseen import PAIRS
 
 
-def report(results: Results, facts: Mapping[str, Any], network: str) -> str:
+def report(results: Results, facts: Mapping[str, Any], network: str, pictures: str = "") -> str:
     """Everything that was measured on one set of frames.
 
     Parameters
@@ -27,11 +27,14 @@ def report(results: Results, facts: Mapping[str, Any], network: str) -> str:
         Conditions of the whole evaluation; ``weights`` is the name under which the network is shown.
     network
         The card's word for the architecture.
+    pictures
+        Markdown of the figures, which stand behind the verdicts.
     """
     parts = [
         _how(facts),
         "### What was asked, and what was found",
         verdict_table(headlines(results, network)),
+        pictures,
         _quality(results, facts, "psnr_db", "PSNR", "dB", ".2f"),
         _quality(results, facts, "ssim", "SSIM", "SSIM", ".3f"),
         _known_and_estimated(results, facts),

@@ -77,6 +77,15 @@ def test_total_variation_flattens_noise_and_keeps_an_edge() -> None:
 def test_noise_is_measured() -> None:
     noise = np.random.default_rng(0).normal(0.5, 0.07, (128, 128)).astype(np.float32)
     assert restoring.noise_sd(noise) == pytest.approx(0.07, rel=0.05)
+    assert restoring.noise_rms(noise) == pytest.approx(0.07, rel=0.05)
+
+
+def test_noise_that_goes_with_the_brightness_is_measured_by_its_mean_square() -> None:
+    halves = np.where(np.arange(256) < 128, np.float32(0.05), np.float32(0.6)) * np.ones((256, 1), np.float32)
+    noisy = degrade.expose(halves, 40, np.random.default_rng(0))
+    true = float(np.sqrt(halves.mean() / 40))
+    assert restoring.noise_rms(noisy) == pytest.approx(true, rel=0.05)
+    assert restoring.noise_sd(noisy) < 0.95 * true
 
 
 def test_ssim_is_one_for_equal_images_and_falls_with_noise(scene: scenes.Scene) -> None:

@@ -6,9 +6,10 @@ import os
 import platform
 from dataclasses import dataclass
 from importlib import metadata
-from pathlib import Path
 
 import psutil
+
+from semdaemon.machine import processor_name
 
 BUSY = 0.5
 """Load per processor above which other programs take part in what is measured."""
@@ -42,14 +43,3 @@ def this_machine() -> Machine:
         platform.python_version(),
         metadata.version("torch"),
     )
-
-
-def processor_name() -> str:
-    """What the processor calls itself, as far as the system tells."""
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        lines = cpuinfo.read_text(encoding="utf-8").splitlines()
-        named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-        if named:
-            return named[0]
-    return platform.processor() or platform.machine()

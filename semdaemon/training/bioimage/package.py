@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from semdaemon.errors import SemdaemonError
+from semdaemon.extras import need
 from semdaemon.refocus.engine import spec_of
 from semdaemon.refocus.weights import WeightsCard
 from semdaemon.training.bioimage import example as shown
@@ -40,7 +41,7 @@ def package(card: WeightsCard, target: Path) -> None:
     SemdaemonError
         ``extra_missing`` without bioimageio.spec; ``package_invalid`` where it finds fault with the package.
     """
-    _require()
+    need("export", "bioimageio.spec", "onnx", why="A model package needs")
     content = _files(card)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "model"
@@ -107,15 +108,3 @@ def _validated(described: dict[str, Any], folder: Path) -> bytes:
             )
         save_bioimageio_yaml_only(model, folder / DESCRIPTION)
     return (folder / DESCRIPTION).read_bytes()
-
-
-def _require() -> None:
-    try:
-        import bioimageio.spec  # noqa: F401
-        import onnx  # noqa: F401
-    except ImportError as error:
-        raise SemdaemonError(
-            "extra_missing",
-            f"A model package needs bioimageio.spec and onnx, which are not installed: {error}",
-            remedy="pip install 'semdaemon[export]'",
-        ) from error

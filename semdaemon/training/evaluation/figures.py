@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from semdaemon.errors import SemdaemonError
+from semdaemon.extras import need
 from semdaemon.training.evaluation import conditions
 from semdaemon.training.evaluation.case import Image, Method
 from semdaemon.training.evaluation.conditions import Blur, Defocus
@@ -113,14 +113,7 @@ def require() -> None:
     SemdaemonError
         ``extra_missing`` without matplotlib.
     """
-    try:
-        import matplotlib.figure  # noqa: F401
-    except ImportError as error:
-        raise SemdaemonError(
-            "extra_missing",
-            "Figures need matplotlib, which is not installed.",
-            remedy="Install the extra: pip install 'semdaemon[train]', or leave out --out and --page.",
-        ) from error
+    need("train", "matplotlib", why="Figures are drawn by")
 
 
 def _figure(width_in: float, height_in: float, *, gap: float = 0.02) -> Figure:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from semdaemon.machine import processor_name
 from semdaemon.refocus.weights import WeightsCard, load_card
 from semdaemon.training import model_card
 from semdaemon.training.evaluation import figures
@@ -96,22 +96,11 @@ def into_card(card: WeightsCard, held_out: Mapping[str, Any]) -> WeightsCard:
 
     raw = json.loads(card.path.with_suffix(".json").read_text(encoding="utf-8"))
     raw["held_out"] = dict(held_out)
-    on = f"one thread of {processor()}, float32, 512 px tiles"
+    on = f"one thread of {processor_name()}, float32, 512 px tiles"
     raw["cost"] = {"s_per_megapixel": round(s_per_megapixel(card), 2), "on": on}
     raw["probe"] = probe_answer(card)
     write_card(card.path, raw)
     return load_card(card.path)
-
-
-def processor() -> str:
-    """The processor's name, as far as the system tells it."""
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        lines = cpuinfo.read_text(encoding="utf-8").splitlines()
-        named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-        if named:
-            return named[0]
-    return platform.processor() or platform.machine()
 
 
 def _curves(folder: Path, prefix: str, results: Results, card: WeightsCard) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from semdaemon.errors import SemdaemonError
+from semdaemon.extras import need
 from semdaemon.training.experiments.catalogue import label
 
 if TYPE_CHECKING:
@@ -27,14 +26,9 @@ def check_available() -> None:
     Raises
     ------
     SemdaemonError
-        ``plotting_missing`` where matplotlib is not installed.
+        ``extra_missing`` where matplotlib is not installed.
     """
-    if importlib.util.find_spec("matplotlib") is None:
-        raise SemdaemonError(
-            "plotting_missing",
-            "The page has a plot, and matplotlib is not installed.",
-            remedy="Install the extra: pip install 'semdaemon[train]'; or leave --page away.",
-        )
+    need("train", "matplotlib", why="The page has a plot, drawn by")
 
 
 def learning_curves(results: dict[str, Any], path: Path) -> None:

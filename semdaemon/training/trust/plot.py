@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from semdaemon.errors import SemdaemonError
+from semdaemon.extras import need
 from semdaemon.refocus.trust import COVERAGE, Trust
 from semdaemon.training.trust.checking import Check
 
@@ -21,14 +21,9 @@ def draw(check: Check, trust: Trust, target: Path) -> None:
     SemdaemonError
         ``extra_missing`` without matplotlib.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise SemdaemonError(
-            "extra_missing",
-            "Plots need matplotlib, which is not installed.",
-            remedy="Install the extra: pip install 'semdaemon[train]'.",
-        ) from error
+    need("train", "matplotlib", why="Plots are drawn by")
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(12, 4), dpi=110, layout="constrained")
     axes = figure.subplots(1, 3)
     _errors(axes[0], check, trust)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from semdaemon.errors import SemdaemonError
+from semdaemon.extras import need
 from semdaemon.frame import intensity_range, to_unit
 from semdaemon.refocus.judging import UNEXPLAINED, objection
 from semdaemon.refocus.regions import plan_regions
@@ -126,14 +126,9 @@ def nothing_to_see(rng: np.random.Generator) -> Iterator[Case]:
 
 
 def _pictures() -> dict[str, list[Image]]:
-    try:
-        from skimage import data
-    except ImportError as error:
-        raise SemdaemonError(
-            "extra_missing",
-            "Pictures unlike the training come with scikit-image, which is not installed.",
-            remedy="Install the extra: pip install 'semdaemon[train]'.",
-        ) from error
+    need("train", "skimage", why="Pictures unlike the training come with")
+    from skimage import data
+
     return {
         kind: [_grey(np.asarray(getattr(data, name)())) for name in names] for kind, names in PICTURES.items()
     }

@@ -1,4 +1,4 @@
-"""The figure of `semdaemon explain`; matplotlib is needed here and nowhere else.
+"""The figure of `semdaemon explain`.
 
 Colours are those of Okabe and Ito, which people with any colour vision tell apart; no meaning hangs on colour
 alone.
@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from semdaemon.errors import SemdaemonError
+from semdaemon.extras import need
 from semdaemon.training.evaluation.explain import curves, pictures
 from semdaemon.training.evaluation.explain.explanation import Explanation
 
@@ -107,14 +106,7 @@ def need_matplotlib() -> None:
     SemdaemonError
         ``extra_missing`` without matplotlib.
     """
-    try:
-        import_module("matplotlib")
-    except ImportError as error:
-        raise SemdaemonError(
-            "extra_missing",
-            "The figure is drawn by matplotlib, which is not installed.",
-            remedy="Install the extra that has it: pip install 'semdaemon[train]'.",
-        ) from error
+    need("train", "matplotlib", why="The figure is drawn by")
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from semdaemon.training.experiments import plot, tables
+from semdaemon.training.experiments.catalogue import SCALES, everything, label
 from semdaemon.training.pages import write_section
 
 SECTION = "experiments"
@@ -69,7 +70,14 @@ Reported on {frames} {results["reported_part"]} (central {results["crop_px"]} px
 Seed {results["seed"]}; commit {", ".join(commits) or "unknown"}; device {", ".join(devices) or "none yet"}; \
 frames `{results["frames_sha256"][:12]}`.
 Every frame and figure behind the tables is in [{NUMBERS.name}]({NUMBERS.as_posix()}).
-"""
+{_missing(results)}"""
+
+
+def _missing(results: dict[str, Any]) -> str:
+    """Which experiments the tables still lack; nothing when all are done."""
+    wanted = everything(SCALES[results["scale"]])
+    titles = [label(e.as_dict()) for e in wanted if e.name not in results["experiments"]]
+    return f"Not done yet: {', '.join(titles)}.\n" if titles else ""
 
 
 def _scale(results: dict[str, Any]) -> str:

@@ -40,7 +40,8 @@ def of_settings(results: dict[str, Any]) -> str:
     head += [f"gain at {dose}, R = {_BLURS}" for dose in NOISY]
     return f"""\
 PSNR in dB / SSIM on noise-free frames, as in the paper.
-The last columns are the gain in dB of the same networks on frames of a finite dose; none has seen any.
+The last columns are the gain in dB of the same networks on frames of a finite dose.
+None of them has seen noise: where one gains there, it smooths.
 A non-blind network answers its question in its own column; the others show what a wrong level costs.
 
 {_table(head, rows)}"""

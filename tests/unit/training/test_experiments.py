@@ -281,6 +281,9 @@ def test_a_part_is_a_table_too(results: dict[str, Any], names: list[str], tmp_pa
     text = page.section(part)
     assert ("| non-blind, R = 2 |" in text) is ("non-blind-2" in names)
     assert ("| + residual output" in text) is ("residual" in names)
+    missing = next(line for line in text.splitlines() if line.startswith("Not done yet: "))
+    assert ("non-blind, R = 2" in missing) is ("non-blind-2" not in names)
+    assert "Not done yet" not in page.section(results)
 
 
 def test_a_change_is_against_the_row_above_and_bold_beyond_its_interval(results: dict[str, Any]) -> None:

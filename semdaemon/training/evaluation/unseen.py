@@ -20,6 +20,8 @@ from semdaemon.training.evaluation.detector import drawn_detector
 from semdaemon.training.evaluation.optics import drawn_probe, matched_kernel
 from semdaemon.training.evaluation.scenes import Scene, central
 
+_MATCHING_ROUNDS = 4
+
 
 @dataclass(frozen=True)
 class Unseen:
@@ -81,9 +83,16 @@ class Matched:
         window = central(truth.shape, crop_px)
         kernel = matched_kernel(self.radius_px)
         blurred = degrade.blur(truth, kernel)[window]
-        dose = float(np.mean(blurred, dtype=np.float64)) / max(variance, 1e-9)
-        seen = degrade.quantise(degrade.expose(blurred, dose, generator_of(self.name, seed)), 8)
-        return Degraded(seen, other.sharp, kernel)
+        return Degraded(_exposed(blurred, variance, self.name, seed), other.sharp, kernel)
+
+
+def _exposed(blurred: Image, variance: float, name: str, seed: int) -> Image:
+    """Poisson noise that has a variance once the frame was clipped and rounded: white cuts noise off."""
+    dose = float(np.mean(blurred, dtype=np.float64)) / max(variance, 1e-9)
+    for _ in range(_MATCHING_ROUNDS):
+        seen = degrade.quantise(degrade.expose(blurred, dose, generator_of(name, seed)), 8)
+        dose *= float(np.mean((seen - blurred) ** 2, dtype=np.float64)) / max(variance, 1e-9)
+    return degrade.quantise(degrade.expose(blurred, dose, generator_of(name, seed)), 8)
 
 
 @lru_cache(maxsize=8)

@@ -16,7 +16,7 @@ from semdaemon.refocus import networks
 from semdaemon.refocus.networks import NetworkSpec
 from semdaemon.training import checkpoint, degrade, loop
 from semdaemon.training.experiments import __main__ as command
-from semdaemon.training.experiments import catalogue, page, plot, running, tables, training
+from semdaemon.training.experiments import catalogue, page, running, tables, training
 from semdaemon.training.experiments.catalogue import PUBLISHED_SCALE, REHEARSAL, Scale
 from semdaemon.training.experiments.conditions import blurred, half_blurred
 from semdaemon.training.experiments.figures import Figures
@@ -337,7 +337,7 @@ def test_a_command_stopped_by_hand_says_how_to_go_on(
 def test_a_page_without_matplotlib_is_refused_before_training(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(plot.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
     assert (
         command.main(["--page", str(tmp_path / "p.md"), "--out", str(tmp_path / "o"), "--device", "cpu"]) == 1
     )

@@ -61,7 +61,8 @@ def export(run: Path, data: Path, model: Path) -> dict[str, Any]:
         "prior": prior_of(corpus, Recipe(**header["recipe"])),
         "temperature": round(fit_temperature(network, corpus.validation), 3),
         "training": {
-            "command": "python -m semdaemon.training.focus train --data TRAIN --out RUN",
+            "command": "python -m semdaemon.training.focus train --data TRAIN --out RUN"
+            + (" --from MODEL" if header["started_from"] else ""),
             "seed": header["seed"],
             "commit": commit_here(),
             "validation_fraction": header["validation_fraction"],

@@ -55,8 +55,10 @@ def of_card(card: dict[str, Any]) -> str:
         f"{name} {_three(table[name])}"
         for name in ("learned, tile alone", "learned, in context", "F4n (slow axis)", "SIRAF fit")
     )
+    made = card["training"]
+    began = " more, on from earlier weights" if made.get("started_from") else ""
     return (
-        f"Weights `{card['sha256'][:16]}`, {card['training']['iterations']} batches.\n"
+        f"Weights `{card['sha256'][:16]}`, {made['iterations']} batches{began}.\n"
         f"On the {validation['frames']} validation frames, at R = 2 / 3 / 5: {compared}.\n\n"
         + tables(card["heldout"])
     )

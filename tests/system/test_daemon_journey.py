@@ -18,6 +18,7 @@ from PIL import Image
 from semdaemon.formats.output import read_output
 from semdaemon.formats.verify import verify
 from semdaemon.simulate import half_blurred
+from semdaemon.training.corpus import SOFT_CUTOFF, load_frames
 
 RADIUS_PX, ELECTRONS_PER_PX = 5.0, 50.0
 
@@ -111,6 +112,10 @@ def test_half_blurred_real_frames_are_scored_refocused_saved_and_published_once(
     assert right >= 0.90 * decided, f"{right} of {decided} decided tiles right"
     assert decided >= 0.65 * all_tiles, f"{decided} of {all_tiles} tiles decided"
 
+    # Frames that are soft by themselves are out of focus in both halves, and rightly refocused in both.
+    soft = {
+        Path(f.name).stem for f in load_frames(sem_data / "heldout", bin_soft=False) if f.cutoff < SOFT_CUTOFF
+    }
     gains, untouched = [], []
     for header in listening.of("frame"):
         uri = header["frame"]["uri"]
@@ -119,7 +124,8 @@ def test_half_blurred_real_frames_are_scored_refocused_saved_and_published_once(
         assert verify(output).ok
         assert (result.refocused[~result.mask] == originals[uri][~result.mask]).all()
         sharp_half = result.mask[:, : whole_tiles_left_of_the_middle(header, listening)]
-        untouched.append(1.0 - sharp_half.mean())
+        if Path(uri).stem not in soft:
+            untouched.append(1.0 - sharp_half.mean())
         if not wrong_tiles(uri, listening, header):
             assert not sharp_half.any()  # bit for bit, by the check above
         gains.append(
@@ -127,7 +133,7 @@ def test_half_blurred_real_frames_are_scored_refocused_saved_and_published_once(
             - psnr(originals[uri][result.mask], truths[uri][result.mask])
         )
     assert len(gains) >= 0.6 * len(sources)
-    assert np.mean(untouched) >= 0.9, "too much of the sharp halves was refocused"
+    assert np.mean(untouched) >= 0.95, "too much of the sharp halves was refocused"
     assert np.mean(gains) > 1.0, f"mean gain inside the mask {np.mean(gains):.2f} dB"
 
 

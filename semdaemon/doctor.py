@@ -14,7 +14,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
-from semdaemon.errors import SemdaemonError
+from semdaemon.errors import SemdaemonError, WeightsError
 from semdaemon.focus import load_scorer
 from semdaemon.journal import find_journal, repair
 from semdaemon.mounts import mount_of
@@ -261,7 +261,11 @@ def _working(known: dict[str, Any]) -> Iterator[Finding]:
 
 def _figures(settings: Settings, device: str) -> Iterator[Finding]:
     """What the card of the weights leaves open, where it leaves anything open."""
-    card = resolve(settings.refocus.weights, device)
+    try:
+        card = resolve(settings.refocus.weights, device)
+    except WeightsError as error:  # an engine of another kind may do without a card
+        yield Finding("weights", "wrong", error.message, error.remedy)
+        return
     if card.lacks():
         yield Finding(
             "weights",

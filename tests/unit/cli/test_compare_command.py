@@ -109,7 +109,7 @@ def test_wrong_usage_is_told(tuned: Path, tmp_path: Path) -> None:
 def test_weights_that_do_not_hold_are_refused_before_any_frame(tuned: Path, tmp_path: Path) -> None:
     card = json.loads(tuned.with_suffix(".json").read_text())
     strange = tuned.with_name("strange.safetensors")
-    _written(strange, tuned.read_bytes(), card | {"spec": {"attention": 8}})
+    _written(strange, tuned.read_bytes(), card | {"spec": {**card["spec"], "attention": 8}})
     tampered = tuned.with_name("tampered.safetensors")
     _written(tampered, tuned.read_bytes(), card)
     tampered.write_bytes(tuned.read_bytes()[:-1] + b"\x01")

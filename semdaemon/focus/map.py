@@ -17,7 +17,7 @@ from semdaemon.focus.estimate import Array, Estimate, Scorer, joined
 from semdaemon.focus.field import Smoothness, voices, with_context
 from semdaemon.focus.stored import damaged, packed, unpacked
 from semdaemon.focus.survey import NOTHING, Survey, survey
-from semdaemon.focus.tiles import Grid, has_signal, is_blank
+from semdaemon.focus.tiles import Grid, is_blank, stands_out
 from semdaemon.frame import Area, Frame, Pixels
 from semdaemon.plugs import load_plug
 from semdaemon.settings import Focus
@@ -200,12 +200,14 @@ def estimate_alone(
     known, faint, parts = np.zeros(len(tiles), bool), np.zeros(len(tiles), bool), []
     for start in range(0, len(tiles), _BATCH_TILES):
         batch = np.stack([tiles[i] for i in range(start, min(start + _BATCH_TILES, len(tiles)))])
-        known[start : start + len(batch)] = [has_signal(tile, extremes) for tile in batch]
-        faint[start : start + len(batch)] = [not is_blank(tile, extremes) for tile in batch]
+        for number, tile in enumerate(batch, start):
+            if not is_blank(tile, extremes):
+                known[number] = stands_out(tile)
+                faint[number] = not known[number]
         parts.append(scorer.estimate(batch.astype(np.float32)))
     estimate = joined(parts)
     said = np.isfinite(estimate.sigma_px)
-    return estimate, known & said, faint & ~known & said
+    return estimate, known & said, faint & said
 
 
 def judge(estimate: Estimate, settings: Focus) -> tuple[Array, Array, Array, npt.NDArray[np.uint8]]:

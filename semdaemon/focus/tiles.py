@@ -71,8 +71,8 @@ class _Tiles(Sequence[Pixels]):
         return self._image[top : top + window.height, left : left + window.width]
 
 
-def has_signal(tile: Pixels, extremes: tuple[Any, Any]) -> bool:
-    """False for a tile that is constant, mostly at the frame's lowest or highest level, or noise only.
+def stands_out(tile: Pixels) -> bool:
+    """False for a tile of noise only, whose rows do not stand out of it; ask `is_blank` first.
 
     Noise is told from signal along the slow-scan axis (rows), where a detector's noise is white: its
     autocorrelation at lags 1 and 2 must stand four standard deviations above that of white noise.
@@ -83,11 +83,7 @@ def has_signal(tile: Pixels, extremes: tuple[Any, Any]) -> bool:
     ----------
     tile
         (h, w), any dtype.
-    extremes
-        Lowest and highest value of the whole image area.
     """
-    if is_blank(tile, extremes):
-        return False
     centred = _flattened(tile.astype(np.float32))
     power = float(np.mean(centred * centred))
     if power <= 0 or tile.shape[0] < 3:
@@ -97,7 +93,7 @@ def has_signal(tile: Pixels, extremes: tuple[Any, Any]) -> bool:
 
 
 def is_blank(tile: Pixels, extremes: tuple[Any, Any]) -> bool:
-    """Whether a tile is constant, or mostly at the frame's lowest or highest level."""
+    """Whether a tile is constant, or mostly at ``extremes``, the lowest and highest value of the image area."""
     if tile.min() == tile.max():
         return True
     return any(np.count_nonzero(tile == level) >= _SATURATED_SHARE * tile.size for level in extremes)

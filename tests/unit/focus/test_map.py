@@ -11,7 +11,7 @@ from scipy.ndimage import gaussian_filter
 
 from semdaemon.errors import SettingsError
 from semdaemon.focus import VERDICTS, Estimate, FocusMap, focus_map, load_scorer
-from semdaemon.focus.tiles import Grid, has_signal
+from semdaemon.focus.tiles import Grid, stands_out
 from semdaemon.frame import Area, Frame
 from semdaemon.settings import Focus
 
@@ -90,7 +90,7 @@ def test_tiles_without_signal_are_undecided_whatever_the_scorer_says() -> None:
 def test_noise_correlated_along_the_fast_axis_is_no_signal() -> None:
     rng = np.random.default_rng(1)
     noise = rng.standard_normal((128, 130))
-    assert not has_signal(noise[:, :-2] + noise[:, 1:-1] + noise[:, 2:], (noise.min() - 9, noise.max() + 9))
+    assert not stands_out(noise[:, :-2] + noise[:, 1:-1] + noise[:, 2:])
 
 
 def test_only_the_image_area_is_scored() -> None:

@@ -93,7 +93,7 @@ def stands_out(tile: Pixels) -> bool:
 
 
 def is_blank(tile: Pixels, extremes: tuple[Any, Any]) -> bool:
-    """Whether a tile is constant, or mostly at the lowest or highest value of the image area (``extremes``)."""
+    """Whether a tile is constant, or mostly at one of the ``extremes`` of the image area."""
     if tile.min() == tile.max():
         return True
     return any(np.count_nonzero(tile == level) >= _SATURATED_SHARE * tile.size for level in extremes)

@@ -17,8 +17,9 @@ from semdaemon.training.evaluation import conditions
 from semdaemon.training.evaluation.case import Image, Method
 from semdaemon.training.evaluation.conditions import Blur, Defocus
 from semdaemon.training.evaluation.measuring import INPUT, NETWORK
-from semdaemon.training.evaluation.results import Results, mean_interval
+from semdaemon.training.evaluation.results import Results
 from semdaemon.training.evaluation.scenes import Scene
+from semdaemon.training.intervals import mean_interval
 from semdaemon.training.quality import psnr_db
 
 if TYPE_CHECKING:

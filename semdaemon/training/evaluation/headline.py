@@ -10,8 +10,9 @@ import numpy as np
 from semdaemon.training.evaluation import conditions
 from semdaemon.training.evaluation.halves import HALVES
 from semdaemon.training.evaluation.measuring import INPUT, NETWORK
-from semdaemon.training.evaluation.results import Interval, Results, mean_interval
+from semdaemon.training.evaluation.results import Results
 from semdaemon.training.evaluation.unseen import PAIRS
+from semdaemon.training.intervals import Interval, mean_interval
 
 _LEAST_MARGIN_DB = {"mrn": (1.3, 1.0)}
 _LIGHT_MARGIN_DB = (0.8, 0.5)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from semdaemon.training.evaluation.headline import Headline
-from semdaemon.training.evaluation.results import Interval
+from semdaemon.training.intervals import Interval
 
 
 def verdict_table(headlines: Sequence[Headline]) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from semdaemon.training.evaluation.results import Interval, mean_interval
+from semdaemon.training.intervals import Interval, mean_interval
 
 LEAST_FRAMES = 5
 """With fewer frames a bootstrap has next to nothing to draw from, and its interval is far too narrow."""

@@ -14,8 +14,9 @@ from semdaemon.training.evaluation.halves import HALVES
 from semdaemon.training.evaluation.headline import headlines
 from semdaemon.training.evaluation.headline_table import shown, verdict_table
 from semdaemon.training.evaluation.measuring import BAND_EDGES, INPUT, NETWORK
-from semdaemon.training.evaluation.results import Results, What, mean_interval
+from semdaemon.training.evaluation.results import Results, What
 from semdaemon.training.evaluation.unseen import PAIRS
+from semdaemon.training.intervals import mean_interval
 
 
 def report(results: Results, facts: Mapping[str, Any], network: str, pictures: str = "") -> str:

@@ -3,56 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 
 from semdaemon.training.evaluation.measuring import INPUT, NETWORK, Outcome
 from semdaemon.training.evaluation.plan import ORACLES
 
 Values = npt.NDArray[np.float64]
 What = Literal["psnr_db", "ssim", "in_focus_rms"]
-
-CONFIDENCE = 0.95
-_RESAMPLES = 2000
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A mean over frames and its 95 % bootstrap interval."""
-
-    mean: float
-    low: float
-    high: float
-
-    def holds(self, value: float) -> bool:
-        return self.low <= value <= self.high
-
-    def rounded(self, digits: int) -> list[float]:
-        """``[low, high]``, rounded outwards so that it still holds what it held."""
-        unit = 10.0**-digits
-        low, high = np.floor(self.low / unit) * unit, np.ceil(self.high / unit) * unit
-        return [round(float(low), digits), round(float(high), digits)]
-
-
-def mean_interval(values: npt.ArrayLike) -> Interval:
-    """Bootstrap over frames (percentiles of 2000 resamples, Efron 1979), always with the same seed."""
-    data = np.asarray(values, np.float64)
-    mean = float(data.mean())
-    if data.size < 2 or np.ptp(data) == 0:
-        return Interval(mean, mean, mean)
-    found = stats.bootstrap(
-        (data,),
-        np.mean,
-        n_resamples=_RESAMPLES,
-        confidence_level=CONFIDENCE,
-        method="percentile",
-        rng=np.random.default_rng(0),
-    ).confidence_interval
-    return Interval(mean, float(found.low), float(found.high))
 
 
 class Results:

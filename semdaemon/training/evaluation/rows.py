@@ -10,7 +10,8 @@ from semdaemon.training.evaluation import conditions
 from semdaemon.training.evaluation.conditions import Defocus
 from semdaemon.training.evaluation.measuring import INPUT, NETWORK
 from semdaemon.training.evaluation.plan import ORACLES
-from semdaemon.training.evaluation.results import Results, mean_interval
+from semdaemon.training.evaluation.results import Results
+from semdaemon.training.intervals import mean_interval
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,10 @@ from semdaemon.refocus.weights import WeightsCard
 from semdaemon.training.evaluation.headline import Headline, headlines
 from semdaemon.training.evaluation.headline_table import shown
 from semdaemon.training.evaluation.plan import quick_part
-from semdaemon.training.evaluation.results import Interval, Results
+from semdaemon.training.evaluation.results import Results
 from semdaemon.training.evaluation.rows import as_facts, rows_of
 from semdaemon.training.evaluation.scenes import Scene
+from semdaemon.training.intervals import Interval
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from semdaemon.training.experiments.catalogue import (
 )
 from semdaemon.training.experiments.conditions import DOSES, HALF_BLURRED_PX, dose_name
 from semdaemon.training.experiments.figures import Figures
-from semdaemon.training.experiments.intervals import Interval, mean_over_frames
+from semdaemon.training.intervals import Interval, mean_interval
 
 CLEAN, *NOISY = (dose_name(dose) for dose in DOSES)
 ALL_DOSES = (CLEAN, *NOISY)
@@ -162,7 +162,7 @@ def _change(figures: Figures, below: Figures | None, dose: str) -> str:
 
 
 def _difference(figures: Figures, other: Figures, dose: str) -> Interval:
-    return mean_over_frames((figures.mean_gain_db(dose) - other.mean_gain_db(dose)).tolist())
+    return mean_interval(figures.mean_gain_db(dose) - other.mean_gain_db(dose))
 
 
 def _summary(results: dict[str, Any], done: dict[str, Figures]) -> str:

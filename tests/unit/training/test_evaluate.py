@@ -19,8 +19,9 @@ from semdaemon.training.evaluation.conditions import Blur, Defocus
 from semdaemon.training.evaluation.halves import Halves
 from semdaemon.training.evaluation.headline import IN_FOCUS, headlines
 from semdaemon.training.evaluation.measuring import INPUT, NETWORK, Outcome, error_by_band
-from semdaemon.training.evaluation.results import Results, mean_interval
+from semdaemon.training.evaluation.results import Results
 from semdaemon.training.evaluation.unseen import PAIRS
+from semdaemon.training.intervals import mean_interval
 from semdaemon.training.quality import psnr_db
 
 

@@ -20,7 +20,7 @@ from semdaemon.training.experiments import catalogue, page, running, tables, tra
 from semdaemon.training.experiments.catalogue import PUBLISHED_SCALE, REHEARSAL, Scale
 from semdaemon.training.experiments.conditions import blurred, half_blurred
 from semdaemon.training.experiments.figures import Figures
-from semdaemon.training.experiments.intervals import mean_over_frames
+from semdaemon.training.intervals import mean_interval
 from semdaemon.training.recipe import OURS, PUBLISHED, batch
 
 TINY = Scale("rehearsal", NetworkSpec(filters=4, blocks=1, kernel=3), 32, 2, 1e-3, 6, 3)
@@ -166,10 +166,10 @@ def test_reported_frames_are_never_trained_on_nor_watched(data: Path) -> None:
 
 def test_an_interval_holds_the_mean_and_narrows_with_frames() -> None:
     rng = np.random.default_rng(1)
-    few, many = mean_over_frames(rng.normal(1, 1, 10)), mean_over_frames(rng.normal(1, 1, 1000))
+    few, many = mean_interval(rng.normal(1, 1, 10)), mean_interval(rng.normal(1, 1, 1000))
     assert few.low < few.mean < few.high
     assert many.high - many.low < 0.5 * (few.high - few.low)
-    assert str(mean_over_frames([1.0, 1.0])) == "+1.00 [+1.00, +1.00]"
+    assert str(mean_interval([1.0, 1.0])) == "+1.00 [+1.00, +1.00]"
 
 
 # Running

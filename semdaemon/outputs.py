@@ -2,6 +2,7 @@
 
 A full, read-only or missing disk is no fault of a frame: the frame waits, the fault is told once,
 the place is tried with a small file before another frame is refocused for it, and the end is told too.
+What one output's path alone is refused, while the place takes others, is that frame's fault.
 """
 
 from __future__ import annotations
@@ -9,8 +10,10 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +33,17 @@ from semdaemon.worker import WorkerAnswer
 _PROBE_BYTES = 65_536
 _MOST_CLAIMS = 20
 _OF_THE_NAME = frozenset({errno.ENAMETOOLONG, errno.EILSEQ})
+_OF_A_DISK = frozenset(
+    getattr(errno, name, -1)
+    for name in (
+        "EIO", "ENOSPC", "EDQUOT", "EROFS", "ENODEV", "ENXIO", "ESTALE", "ENOTCONN", "ETIMEDOUT", "EHOSTDOWN",
+        "EHOSTUNREACH", "ENETDOWN", "ENETUNREACH", "ECONNREFUSED", "ECONNRESET", "ECONNABORTED", "EMFILE",
+        "ENFILE", "ENOMEM", "EINTR", "EAGAIN",
+    )
+)  # fmt: skip
+"""What no other name would help against."""
+_TRIED_AGAIN_AFTER_S = (0.2, 2.0)
+"""A path that is refused for itself may be so for a moment: a folder that is being moved, a scanned file."""
 _log = structlog.get_logger("semdaemon.outputs")
 
 
@@ -51,10 +65,17 @@ class Outputs:
     ----------
     told
         Called once with a fault that stands; a way to publish it.
+    sleep
+        Called with the seconds between tries of one path.
     """
 
-    def __init__(self, told: Callable[[SemdaemonError], None], standing: StandingFault | None = None) -> None:
-        self._told, self._standing = told, standing or StandingFault()
+    def __init__(
+        self,
+        told: Callable[[SemdaemonError], None],
+        standing: StandingFault | None = None,
+        sleep: Callable[[float], object] = time.sleep,
+    ) -> None:
+        self._told, self._standing, self._sleep = told, standing or StandingFault(), sleep
         self._mounted: dict[Path, str] = {}
         self._needed_bytes = 0
 
@@ -91,36 +112,52 @@ class Outputs:
         Raises
         ------
         FrameError
-            ``output_name_refused``, ``outside_output``: a fault of this frame's name.
+            A fault of this frame's path, where the output folder takes other files:
+            ``output_name_refused``, ``output_names_taken``, ``output_path_refused``, ``outside_output``.
         OSError
             The place does not take it: see `refused`.
         """
         self._needed_bytes = 4 * frame.pixels.nbytes
-        self._require_mounted(settings.folder)
+        write = partial(
+            write_refocused,
+            frame=frame,
+            refocused=answer.pixels,
+            mask=answer.mask,
+            focus=focus,
+            provenance=provenance,
+            compression=settings.compression,
+            keep_original_page=settings.keep_original_page,
+            source_path=original,
+        )
+        pauses_s = iter(_TRIED_AGAIN_AFTER_S)
+        while True:
+            try:
+                return self._try(settings.folder, relative, frame, write)
+            except OSError as error:
+                if error.errno is None or error.errno in _OF_A_DISK:
+                    raise
+                self._probe(settings.folder)  # raises where the place takes nothing else either
+                pause_s = next(pauses_s, None)
+                if pause_s is None:
+                    raise _path_refused(settings.folder / relative.parent, frame, error) from error
+            self._sleep(pause_s)
+
+    def _try(self, folder: Path, relative: Path, frame: Frame, write: Callable[[Path], object]) -> Saved:
+        self._require_mounted(folder)
         for _ in range(_MOST_CLAIMS):
-            path = claim_output_path(settings.folder, relative, frame.page, frame.uri)
+            path = claim_output_path(folder, relative, frame.page, frame.uri)
             replaced = _is_of(path, frame)
             try:
-                write_refocused(
-                    path,
-                    frame=frame,
-                    refocused=answer.pixels,
-                    mask=answer.mask,
-                    focus=focus,
-                    provenance=provenance,
-                    compression=settings.compression,
-                    keep_original_page=settings.keep_original_page,
-                    source_path=original,
-                )
+                write(path)
             except FileExistsError as error:
                 if error.errno != errno.EEXIST or not path.parent.is_dir():
                     raise  # a file where a folder should be
                 continue  # somebody else took that name in the meantime
             except OSError as error:
                 if error.errno in _OF_THE_NAME:
-                    raise _name_refused(path, error) from error
+                    raise _name_refused(path, frame, error) from error
                 raise
-            self._accepted(settings.folder)
+            self._accepted(folder)
             return Saved(path, replaced)
         raise OSError(errno.EEXIST, "no free name", str(path))
 
@@ -134,9 +171,19 @@ class Outputs:
             _log.error("output refused", folder=str(folder), error=fault, remedy=remedy)
             self._told(SemdaemonError("output_unwritable", f"{fault}.", remedy=remedy))
 
+    def nothing_waits(self, folder: Path) -> None:
+        """After `ready`, where no frame is left to be saved: its probe is the end of what was wrong.
+
+        While frames wait only a saved one is: a probe does not notice everything (a quota, say).
+        """
+        self._over(folder)
+
     def _accepted(self, folder: Path) -> None:
         if folder not in self._mounted:
             self._mounted[folder] = mount_of(folder).point
+        self._over(folder)
+
+    def _over(self, folder: Path) -> None:
         lasted_s = self._standing.over()
         if lasted_s is not None:
             _log.warning("output can be written again", folder=str(folder), after_s=round(lasted_s, 1))
@@ -164,9 +211,20 @@ def _is_of(path: Path, frame: Frame) -> bool:
     return isinstance(original, dict) and original.get("sha256") == frame.content_sha256
 
 
-def _name_refused(path: Path, error: OSError) -> FrameError:
+def _name_refused(path: Path, frame: Frame, error: OSError) -> FrameError:
     return FrameError(
         "output_name_refused",
-        f"{path} is no name that the output's file system takes: {error.strerror or error}.",
+        f"{frame.uri}: its output's name {path} is none that the output's file system takes: "
+        f"{error.strerror or error}.",
         remedy="Choose a shorter output folder, or shorter folder names for the acquisition.",
+    )
+
+
+def _path_refused(folder: Path, frame: Frame, error: OSError) -> FrameError:
+    return FrameError(
+        "output_path_refused",
+        f"{frame.uri}: its output cannot be written to {folder}, though the output folder takes other files: "
+        f"{error.strerror or error}.",
+        remedy="Look for a file in the place of a folder, for permissions, and for letters that this disk's "
+        "names cannot have; then 'semdaemon requeue' tries the frame again.",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.metadata import entry_points
 from typing import Any, Protocol
 
@@ -33,13 +34,13 @@ class Sink(Protocol):
         """The daemon ends."""
 
 
-def load_plug(group: str, name: str, setting: str, *, built_in: str = "") -> Any:
+def load_plug(group: str, name: str, setting: str, *, built_in: Sequence[str] = ()) -> Any:
     """What the entry point ``name`` of a group names.
 
     Parameters
     ----------
     setting
-        Key that named it, and ``built_in`` the name that needs no distribution: for the error's text.
+        Key that named it, and ``built_in`` the names that need no distribution: for the error's text.
 
     Raises
     ------
@@ -50,7 +51,7 @@ def load_plug(group: str, name: str, setting: str, *, built_in: str = "") -> Any
     """
     found = {point.name: point for point in entry_points(group=group)}
     if name not in found:
-        known = ", ".join(sorted({*found, built_in} - {""})) or "none"
+        known = ", ".join(sorted({*found, *built_in})) or "none"
         raise SettingsError(
             "unknown_plug",
             f"{setting} names {name!r}; installed of {group}: {known}.",

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from semdaemon.cli.calibrationplot import draw
 from semdaemon.cli.options import config_option, json_option, settings_from
+from semdaemon.cli.picturefile import PicturePath, writing
 from semdaemon.cli.printable import printable
 from semdaemon.errors import SemdaemonError
 from semdaemon.focus import focus_map, load_scorer
@@ -41,7 +42,7 @@ class Step:
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--z", "given", help="Micrometres, one a frame: '0,2,4.5', or a CSV file (file,z_um).")
 @click.option("--pixel-nm", type=click.FloatRange(min=0, min_open=True), help="Where the files do not say.")
-@click.option("--plot", type=click.Path(path_type=Path, dir_okay=False), help="Picture of series and fit.")
+@click.option("--plot", type=PicturePath(), help="Picture of series and fit, PNG or JPEG.")
 @config_option
 @json_option
 def command(
@@ -64,7 +65,8 @@ def command(
     )
     found = calibrate(z_um, sigma_px, relative_sd, pixel_size_m)
     if plot is not None:
-        draw(plot, found, pixel_size_m)
+        with writing(plot):
+            draw(plot, found, pixel_size_m)
     if as_json:
         click.echo(json.dumps(as_record(found, steps, left_out), allow_nan=False))
     else:

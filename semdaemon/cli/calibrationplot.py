@@ -21,7 +21,7 @@ _BLACK, _GREY, _WHITE = (30, 32, 36), (205, 207, 210), (255, 255, 255)
 
 
 def draw(path: Path, found: Calibration, pixel_size_m: float) -> None:
-    """Write the picture, as PNG or what the suffix says."""
+    """Write the picture, as PNG or JPEG by its suffix."""
     picture = Image.new("RGB", _SIZE, _WHITE)
     pen = ImageDraw.Draw(picture)
     low, high = float(found.z_um.min()), float(found.z_um.max())

@@ -20,6 +20,11 @@ config_option = click.option(
 state_option = click.option(
     "--state", type=click.Path(path_type=Path, file_okay=False), help="State folder (journal)."
 )
+scorer_option = click.option(
+    "--scorer",
+    "scorer_name",
+    help="In place of focus.scorer: sigma, siraf, f4n, or an installed one of semdaemon.scorers.",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object a line, nothing else.")
 
 key_option = click.option(

@@ -10,7 +10,8 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from semdaemon.cli.options import config_option, json_option, settings_from
+from semdaemon.cli.options import config_option, json_option, scorer_option, settings_from
+from semdaemon.cli.picturefile import PicturePath, writing
 from semdaemon.cli.scorelines import heading, lines
 from semdaemon.errors import FrameError
 from semdaemon.focus import FocusMap, focus_map, load_scorer, picture
@@ -26,14 +27,21 @@ _MAP_PX = 2048
 @click.option(
     "--map",
     "map_path",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Picture of the focus map; of several frames each gets its own, numbered.",
+    type=PicturePath(),
+    help="Picture of the focus map, PNG or JPEG; of several frames each gets its own, numbered.",
 )
+@scorer_option
 @config_option
 @json_option
-def command(files: tuple[Path, ...], map_path: Path | None, config: Path | None, as_json: bool) -> int:
+def command(
+    files: tuple[Path, ...],
+    map_path: Path | None,
+    scorer_name: str | None,
+    config: Path | None,
+    as_json: bool,
+) -> int:
     """Score the focus of FILES: verdicts and blur per tile."""
-    settings = with_repair_limit(settings_from(config))
+    settings = with_repair_limit(settings_from(config, focus={"scorer": scorer_name}))
     scorer = load_scorer(settings.focus.scorer, settings.focus)
     aperture_rad = settings.advice.aperture_rad
     shown, failed, console = 0, 0, Console(highlight=False, soft_wrap=True)
@@ -76,7 +84,8 @@ def draw_map(path: Path, frame: Frame, focus: FocusMap, aperture_rad: float | No
         small, focus, small.shape[1] / frame.shape[1], pixel_size_m=pixel_size_m, aperture_rad=aperture_rad
     )
     jpeg = path.suffix.lower() in (".jpg", ".jpeg")
-    path.write_bytes(picture.encode(drawn, "jpeg" if jpeg else "png"))
+    with writing(path):
+        path.write_bytes(picture.encode(drawn, "jpeg" if jpeg else "png"))
 
 
 def _numbered(path: Path, number: int) -> Path:

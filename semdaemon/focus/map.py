@@ -269,8 +269,8 @@ def load_scorer(name: str, settings: Focus) -> Scorer:
         return cast(Scorer, SigmaScorer(threads=settings.threads))
     if name in CURVES:
         return MeasureScorer(name)
-    factory = cast(Callable[[Focus], Scorer], load_plug(SCORER_GROUP, name, "focus.scorer", built_in="sigma"))
-    return factory(settings)
+    plug = load_plug(SCORER_GROUP, name, "focus.scorer", built_in=("sigma", *CURVES))
+    return cast(Callable[[Focus], Scorer], plug)(settings)
 
 
 def _rows(values: Array, digits: int) -> list[list[Any]]:

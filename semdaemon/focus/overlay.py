@@ -47,7 +47,8 @@ def overlay(
     scale
         Preview pixels per frame pixel.
     legend
-        Add a strip below with verdicts and blur scale; without it the result has the preview's size.
+        Add a strip below with verdicts and blur scale, which makes narrow pictures wider; without it the
+        result has the preview's size.
     pixel_size_m
         Of the frame: adds a scale bar, and nanometres to the legend.
     aperture_rad
@@ -66,10 +67,10 @@ def overlay(
     letters = font(round(min(17, max(9, focus.tile_px * scale / 4.5))))
     if focus.tile_px * scale >= 30:
         _numbers(ImageDraw.Draw(picture), focus, scale, letters)
-    line_of_focus(picture, focus, scale)
+    drawn = line_of_focus(picture, focus, scale)
     if pixel_size_m:
         scale_bar(picture, pixel_size_m / scale, bottom_px=_box(focus.area.as_list(), scale)[3])
-    return with_legend(picture, focus, pixel_size_m, aperture_rad) if legend else picture
+    return with_legend(picture, focus, pixel_size_m, aperture_rad, drawn) if legend else picture
 
 
 def _box(edges: list[int], scale: float) -> Box:

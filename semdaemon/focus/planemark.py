@@ -14,14 +14,15 @@ _DASH_PX = 14
 _POINT = tuple[float, float]
 
 
-def line_of_focus(picture: Image.Image, focus: FocusMap, scale: float) -> None:
+def line_of_focus(picture: Image.Image, focus: FocusMap, scale: float) -> str:
     """Draw a dashed line where a tilted frame is sharp, or an arrow to where it is, into the picture.
 
     A step in height is a dashed line too, with a short arrow across it to the more blurred side.
+    Returned is what was drawn in words, for the legend; empty where nothing was.
     """
     plane = focus.survey.plane
     if plane is None:
-        return
+        return ""
     area = focus.area
     middle = np.array([area.left + area.right, area.top + area.bottom]) * scale / 2
     draw = ImageDraw.Draw(picture)
@@ -31,14 +32,17 @@ def line_of_focus(picture: Image.Image, focus: FocusMap, scale: float) -> None:
         if ends is not None:
             _dashed(draw, *ends)
             _arrow(draw, (ends[0] + ends[1]) / 2, along * 36)
+            return "dashed line: the step; its arrow points to the more blurred side"
     elif plane.tilted and not plane.curved:
         along = _unit(plane.direction_deg)
         nearest = middle - along * plane.centre_px / plane.tilt_px * 1000 * scale
         ends = _across(focus, scale, nearest, along)
         if ends is not None:
             _dashed(draw, *ends)
-        else:
-            _arrow(draw, middle, -along * min(area.height, area.width) * scale / 4)
+            return "dashed line: here the frame is in focus"
+        _arrow(draw, middle, -along * min(area.height, area.width) * scale / 4)
+        return "arrow: the way to focus, which lies outside the frame"
+    return ""
 
 
 def _unit(direction_deg: float) -> np.ndarray:

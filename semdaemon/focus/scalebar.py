@@ -22,8 +22,10 @@ def scale_bar(picture: Image.Image, pixel_size_m: float, *, bottom_px: int | Non
     base = (picture.height if bottom_px is None else min(bottom_px, picture.height)) - pad
     draw.rectangle((pad - 1, base - 7, pad + width + 1, base + 1), fill=PAPER)
     draw.rectangle((pad, base - 6, pad + width, base), fill=INK)
-    _, height = text_size(draw, "Ag", letters)
-    outlined(draw, (pad + width / 2, base - 15 - height / 2), length_text(length_m), letters)
+    text = length_text(length_m)
+    wide, height = text_size(draw, text, letters)
+    # Over the middle of the bar, but inside the picture where that is small.
+    outlined(draw, (max(pad + width / 2, wide / 2 + 3), base - 15 - height / 2), text, letters)
 
 
 def length_text(metres: float) -> str:

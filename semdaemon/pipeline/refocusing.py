@@ -26,7 +26,7 @@ class Refocusing:
     """Called by the refocusing thread alone.
 
     ``away`` says which folder of a frame that waits is gone, a folder that is no longer watched too; empty
-    once a frame goes on. Any thread may read it.
+    once a frame goes on or none waits. Any thread may read it.
     """
 
     def __init__(self, journey: Journey, worker: Worker) -> None:
@@ -48,6 +48,8 @@ class Refocusing:
         self._jobs.take_up()
         row = self._journal.next_to_refocus()
         if row is None:
+            self.outputs.nothing_waits(self.journey.settings.output.folder)
+            self.away = ""
             self._watch.come_back()
             return False
         try:

@@ -27,6 +27,5 @@ def make_engine(refocus: dict[str, Any], worker: dict[str, Any]) -> tuple[Engine
     options = {"tile_px": worker["tile_px"], "threads": worker["threads"]}
     if name == "torch":
         return TorchEngine(card, device, **options), card
-    return cast(
-        Engine, load_plug(ENGINE_GROUP, name, "refocus.engine", built_in="torch")(card, device, **options)
-    ), card
+    plug = load_plug(ENGINE_GROUP, name, "refocus.engine", built_in=("torch",))
+    return cast(Engine, plug(card, device, **options)), card

@@ -17,7 +17,7 @@ from semdaemon.advice.sentence import sentence
 from semdaemon.focus import BEYOND_REPAIR, BLURRED, SHARP, Blur, FocusMap
 from semdaemon.frame import Area, Frame
 from semdaemon.settings import Advice as Advising
-from semdaemon.settings import Settings
+from semdaemon.settings import Focus, Settings
 from semdaemon.wire.headers import AdviceHeader
 from semdaemon.wire.messages import frame_header, now
 
@@ -75,6 +75,14 @@ def test_a_drift_of_a_fifth_of_a_pixel_a_frame_is_told_within_ten_frames(seed: i
         assert run.see(0.8, 5.0) is None
     told = [run.see(math.hypot(0.8, 0.2 * n), 5.0) for n in range(1, 11)]
     assert any(advice is not None and "out_of_focus" in advice.reasons for advice in told)
+
+
+def test_the_limit_in_nanometres_holds_for_alarms_too() -> None:
+    """At 1 nm a pixel a blur of 4 px is sharp where 5 nm are all that is wanted."""
+    run = Run()
+    run.settings = Settings(focus=Focus(sharp_sigma_nm=5.0))
+    assert [run.see(4.0, pixel_size_m=(1e-9, 1e-9)) for _ in range(6)] == [None] * 6
+    assert [run.see(4.0, pixel_size_m=(5e-9, 5e-9)) for _ in range(6)][-1] is not None
 
 
 def test_with_nothing_known_it_says_how_blurred_and_no_more() -> None:

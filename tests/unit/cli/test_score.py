@@ -11,8 +11,10 @@ import tifffile
 from click.testing import CliRunner
 from PIL import Image
 
+from semdaemon.cli.picturefile import writing
 from semdaemon.cli.score import command
 from semdaemon.cli.scorelines import shortened
+from semdaemon.errors import SemdaemonError, SettingsError
 from semdaemon.simulate.scenes import scene
 from semdaemon.training import spoil
 from semdaemon.training.degrade import (
@@ -106,3 +108,34 @@ def test_long_names_lose_their_middle() -> None:
     assert shortened("short.tif") == "short.tif"
     assert len(shortened("x" * 90 + "_0001.tif")) == 26
     assert shortened("x" * 90 + "_0001.tif").endswith("_0001.tif")
+
+
+def test_another_scorer_by_its_name(half_blurred: Path) -> None:
+    result = CliRunner().invoke(
+        command, [str(half_blurred), "--json", "--scorer", "siraf"], standalone_mode=False
+    )
+    assert json.loads(result.stdout)["scorer"].startswith("siraf ")
+
+
+def test_an_unknown_scorer_is_refused_with_all_that_there_are(half_blurred: Path) -> None:
+    result = CliRunner().invoke(command, [str(half_blurred), "--scorer", "none"], standalone_mode=False)
+    assert isinstance(result.exception, SettingsError)
+    assert result.exception.code == "unknown_plug"
+    assert all(name in result.exception.message for name in ("sigma", "siraf", "f4n"))
+
+
+@pytest.mark.parametrize(("name", "said"), [("missing/map.png", "no folder"), ("map.gif", "neither a .png")])
+def test_a_map_that_cannot_be_written_is_refused_before_scoring(
+    half_blurred: Path, tmp_path: Path, name: str, said: str
+) -> None:
+    result = CliRunner().invoke(command, [str(half_blurred), "--map", str(tmp_path / name)])
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert result.stdout == ""
+
+
+def test_a_disk_that_takes_no_picture_is_our_error(tmp_path: Path) -> None:
+    with pytest.raises(SemdaemonError) as refused, writing(tmp_path):
+        tmp_path.write_bytes(b"a folder is no file")
+    assert refused.value.code == "picture_unwritable"
+    assert str(tmp_path) in refused.value.message

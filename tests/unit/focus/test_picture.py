@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
 from semdaemon.focus import BEYOND_REPAIR, BLURRED, SHARP, UNDECIDED, FocusMap, picture
-from semdaemon.focus.lettering import font, write
-from semdaemon.focus.overlay import COLOURS, length_text
+from semdaemon.focus.legend import with_legend
+from semdaemon.focus.lettering import INK, PAPER, font, write
+from semdaemon.focus.overlay import COLOURS, length_text, scale_bar
+from semdaemon.focus.plane import Plane
+from semdaemon.focus.planemark import line_of_focus
+from semdaemon.focus.step import Step
+from semdaemon.focus.survey import Survey
 from semdaemon.frame import Area
 
 
@@ -51,6 +57,49 @@ def test_without_legend_the_overlay_has_the_previews_size_and_with_it_grows_down
     full = picture.overlay(grey, a_map(2, 3, BLURRED), 1.0, pixel_size_m=1e-9)
     assert full.width == 384
     assert full.height > 256
+
+
+@pytest.mark.parametrize("width", [60, 140, 300])
+def test_below_a_narrow_picture_the_legend_is_written_in_full(width: int) -> None:
+    """The blur scale and its figures were cut off at the right edge."""
+    grey = np.full((100, width), 200, np.uint8)
+    focus = a_map(1, 1, BLURRED, Area(0, 0, 100, width))
+    drawn = np.asarray(picture.overlay(grey, focus, 1.0, pixel_size_m=5e-9))
+    letters = np.argwhere((drawn[100:] == INK).all(axis=2))
+    assert letters[:, 1].max() < drawn.shape[1] - 3
+    assert (drawn[:100, width:] == PAPER).all()
+
+
+def test_the_length_at_the_scale_bar_of_a_small_picture_stays_inside() -> None:
+    small = Image.new("RGB", (70, 100), (90, 90, 90))
+    scale_bar(small, 43e-9)  # 500 nm, a word longer than its bar
+    lettered = (np.asarray(small)[:80] == INK).all(axis=2)
+    assert lettered.any()
+    assert np.flatnonzero(lettered.any(axis=0)).min() >= 2
+
+
+def a_plane(centre_px: float, step: Step | None = None) -> Plane:
+    return Plane(4.0, 0.2, 0.0, 0.0, 0.1, centre_px, 0.7, step is None, False, 48, step)
+
+
+@pytest.mark.parametrize(
+    ("plane", "words"),
+    [
+        (a_plane(0.0), "dashed line: here"),
+        (a_plane(9.0), "arrow: the way to focus"),
+        (a_plane(0.0, Step(1.0, 4.0, 0.0, 0.0, 9.0)), "dashed line: the step"),
+        (None, ""),
+    ],
+)
+def test_a_line_or_arrow_in_the_map_is_explained_in_its_legend(plane: Plane | None, words: str) -> None:
+    focus = replace(a_map(6, 8, BLURRED), survey=Survey(plane=plane))
+    drawn = Image.new("RGB", (1024, 768))
+    said = line_of_focus(drawn, focus, 1.0)
+    assert said.startswith(words)
+    assert bool(np.asarray(drawn).any()) == bool(words)
+    assert with_legend(drawn, focus, None, drawn=said).height - with_legend(drawn, focus, None).height == (
+        0 if not words else pytest.approx(36, abs=8)
+    )
 
 
 def test_the_data_bar_is_shown_dimmed() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -57,11 +59,38 @@ def claim_output_path(output_root: Path, relative: Path, page: int = 0, uri: str
     """`output_path`, or another name where that one belongs to another original.
 
     ``a.png`` and ``a.tif`` would both become ``a.refocused.tif``: the second becomes ``a.tif.refocused.tif``.
-    A file of that name that is no output of ours is never replaced.
+    A file of that name that is no output of ours is never replaced, nor is a folder.
+
+    Raises
+    ------
+    FrameError
+        ``outside_output``, see `output_path`; ``output_names_taken``: so is the name that is made of the
+        original's URI, again and again.
     """
-    stems = [relative.stem, relative.name, *(f"{relative.name}.{n}" for n in range(2, 1000))]
-    paths = (_named(output_root, relative, stem, page) for stem in stems)
-    return next(path for path in paths if not os.path.lexists(path) or belongs_to(path, uri))
+    for stem in _stems(relative, uri):
+        path = _named(output_root, relative, stem, page)
+        if _is_free(path, uri):
+            return path
+    raise FrameError(
+        "output_names_taken",
+        f"{uri or relative}: every name for its output is taken, the last one was {path}.",
+        remedy="Remove what is no output from that folder, or choose another output folder; "
+        "'semdaemon requeue' tries the frame again.",
+    )
+
+
+def _stems(relative: Path, uri: str) -> Iterator[str]:
+    """Few to look at, however many originals have one name: the checksum is this original's alone."""
+    digest = hashlib.sha256(_without_page(uri).encode("utf-8", "surrogatepass")).hexdigest()[:10]
+    yield relative.stem
+    for stem in (relative.name, f"{relative.name}~{digest}"):
+        yield from (stem, *(f"{stem}.{n}" for n in range(2, 10)))
+
+
+def _is_free(path: Path, uri: str) -> bool:
+    if os.path.isdir(json_path(path)):  # noqa: PTH112 - a name that is too long is no folder, and no error
+        return False  # the provenance could not stand beside it
+    return not os.path.lexists(path) or belongs_to(path, uri)
 
 
 def belongs_to(path: Path, uri: str) -> bool:

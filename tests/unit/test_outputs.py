@@ -42,7 +42,8 @@ class Disk:
     def __init__(self, folder: Path) -> None:
         self.steady = Steady()
         self.told: list[SemdaemonError] = []
-        self.outputs = Outputs(self.told.append, StandingFault(clock=self.steady))
+        self.slept: list[float] = []
+        self.outputs = Outputs(self.told.append, StandingFault(clock=self.steady), self.slept.append)
         self.settings = Output(folder=folder)
         self.replaced = False
 
@@ -209,6 +210,86 @@ def test_a_name_that_is_too_long_as_a_whole_is_the_frames_own_fault(tmp_path: Pa
     assert caught.value.code == "output_name_refused"
     assert disk.outputs.fault == ""
     assert disk.save("b.tif") is not None
+
+
+def test_a_file_where_a_frames_folder_should_be_is_that_frames_fault_after_a_few_tries(
+    tmp_path: Path,
+) -> None:
+    disk = Disk(tmp_path / "out")
+    assert disk.save("night/a.tif") is not None
+    (tmp_path / "out" / "day").write_text("a file")
+    with pytest.raises(FrameError) as caught:
+        disk.save("day/b.tif")
+    assert caught.value.code == "output_path_refused"
+    assert "file:///acquired/day/b.tif" in caught.value.message  # which frame
+    assert str(tmp_path / "out" / "day") in caught.value.message  # what
+    assert "requeue" in caught.value.remedy  # what to do
+    assert len(disk.slept) == 2
+    assert (disk.told, disk.outputs.fault) == ([], "")  # nobody else waits for it
+    assert disk.save("night/c.tif") is not None
+    assert names(tmp_path / "out" / "night") == {
+        "a.refocused.tif", "a.refocused.json", "c.refocused.tif", "c.refocused.json"
+    }  # fmt: skip
+
+
+def test_letters_that_the_disk_cannot_have_are_the_frames_own_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As FAT and exFAT answer, which cannot be mounted everywhere."""
+    write = output_module.write_tiff
+
+    def as_on_fat(path: Path, *rest: Any) -> None:
+        if ":" in path.name:
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), str(path))
+        write(path, *rest)
+
+    monkeypatch.setattr(output_module, "write_tiff", as_on_fat)
+    disk = Disk(tmp_path / "out")
+    with pytest.raises(FrameError) as caught:
+        disk.save("12:30.tif")
+    assert caught.value.code == "output_path_refused"
+    assert disk.save("12h30.tif") is not None
+    assert names(tmp_path / "out") == {"12h30.refocused.tif", "12h30.refocused.json"}
+
+
+def test_a_path_that_is_refused_for_a_moment_costs_the_frame_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another program has the file open (Windows), or moves the folder away."""
+    write, refusals = output_module.write_tiff, [errno.EACCES, errno.ENOENT]
+
+    def busy(*given: Any) -> None:
+        if refusals:
+            raise OSError(refusals.pop(), "not now")
+        write(*given)
+
+    monkeypatch.setattr(output_module, "write_tiff", busy)
+    disk = Disk(tmp_path / "out")
+    saved = disk.save()
+    assert saved is not None
+    assert verify(saved).ok
+    assert disk.told == []
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE])
+def test_a_fault_of_the_disk_is_no_frames_fault_even_where_a_small_file_still_fits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    monkeypatch.setattr(output_module, "write_tiff", failing(number))
+    disk = Disk(tmp_path / "out")
+    for _ in range(5):
+        assert disk.save() is None
+        disk.wait()
+    assert disk.slept == []
+    assert [error.code for error in disk.told] == ["output_unwritable"]
+
+
+def test_a_folder_in_the_place_of_the_provenance_leads_to_another_name(tmp_path: Path) -> None:
+    """The TIFF had its name already when the JSON was refused, again and again."""
+    disk = Disk(tmp_path / "out")
+    (tmp_path / "out" / "a.refocused.json").mkdir(parents=True)
+    assert disk.save() == tmp_path / "out" / "a.tif.refocused.tif"
+    assert names(tmp_path / "out") == {"a.tif.refocused.tif", "a.tif.refocused.json"}
 
 
 def test_a_path_that_leads_out_of_the_output_folder_is_refused(tmp_path: Path) -> None:

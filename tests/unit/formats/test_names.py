@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -106,3 +107,33 @@ def test_a_link_where_an_output_would_go_is_not_written_through(tmp_path: Path) 
     written = save(claim_output_path(tmp_path / "out", Path("a.tif"), 0, frame.uri), frame)
     assert written.path.name == "a.tif.refocused.tif"
     assert not precious.exists()
+
+
+def taken(folder: Path, stems: Iterable[str]) -> None:
+    for stem in stems:
+        (folder / f"{stem}.refocused.tif").write_text("foreign")
+
+
+def test_names_do_not_run_out_where_a_thousand_are_taken(tmp_path: Path) -> None:
+    taken(tmp_path, ("a", "a.tif", *(f"a.tif.{n}" for n in range(2, 1100))))
+    paths = [claim_output_path(tmp_path, Path("a.tif"), 0, f"file:///{n}/a.tif") for n in range(3)]
+    assert len(set(paths)) == 3  # every original has one of its own
+    frame = frame_of(picture(), uri="file:///0/a.tif")
+    assert verify(save(paths[0], frame).path).ok
+    assert claim_output_path(tmp_path, Path("a.tif"), 0, frame.uri) == paths[0]  # and again the same
+
+
+def test_where_every_name_is_taken_that_is_told(tmp_path: Path) -> None:
+    claimed = list[Path]()
+
+    def claim_all() -> None:
+        while len(claimed) < 100:
+            claimed.append(claim_output_path(tmp_path, Path("a.tif"), 0, "file:///a.tif"))
+            claimed[-1].write_text("foreign")
+
+    with pytest.raises(FrameError) as caught:
+        claim_all()
+    assert caught.value.code == "output_names_taken"
+    assert "file:///a.tif" in caught.value.message
+    assert "requeue" in caught.value.remedy
+    assert len(claimed) < 50  # few enough to look at

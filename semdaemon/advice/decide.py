@@ -8,15 +8,14 @@ from typing import Literal
 
 import numpy as np
 
+from semdaemon.advice.alarm import Standing
 from semdaemon.advice.belief import Normal, Sample
 from semdaemon.advice.runs import KNOWN_STEEPNESS_SD, RunKey, known_side
 from semdaemon.advice.throughfocus import ThroughFocus
+from semdaemon.advice.tilt import TiltAdvice
 from semdaemon.focus import BEYOND_REPAIR, FocusMap
 from semdaemon.formats.stage import StagePosition
 from semdaemon.frame import Area
-
-PATIENCE = 2
-"""Frames in a row that must agree before an alarm is raised or ends."""
 
 _KNOWN_FLOOR_SD = 0.25
 _SIGNIFICANT_SDS = 2.0
@@ -24,7 +23,6 @@ _DRIFT_SDS = 3.0
 _MOST_REGIONS = 32
 
 State = Literal["attention", "well"]
-Standing = Literal["out", "between", "in"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +72,17 @@ class Advice:
     state
         ``attention``, or ``well`` once when a run needs none any more.
     reasons
-        Stable codes: ``out_of_focus``, ``focus_drifts``, ``beyond_repair``; and what keeps a correction from
-        being given: ``side_unknown``, ``steepness_unknown``, ``position_unknown``, ``nothing_known``.
+        Stable codes: ``out_of_focus``, ``focus_drifts``, ``sample_tilted``, ``beyond_repair``; and what keeps
+        a correction from being given: ``side_unknown``, ``steepness_unknown``, ``position_unknown``,
+        ``nothing_known``.
     retake
         Whether the frame should be taken again.
     sigma_px
         Of the frame as a whole; None where no tile's blur is known.
     sharpest_px
         The run's blur in focus, where it is known.
+    tilt
+        Of the sample, where the reasons hold ``sample_tilted``.
     """
 
     run: RunKey
@@ -94,6 +95,7 @@ class Advice:
     sharpest_px: float | None
     position: StagePosition
     focus: FocusAdvice
+    tilt: TiltAdvice | None = None
 
 
 def lost_regions(focus: FocusMap) -> tuple[LostRegion, ...]:
@@ -140,13 +142,6 @@ def standing(sample: Sample, found: ThroughFocus | None, sharp_sigma_px: float, 
     return "in" if blur < max((1 + tolerance) / 2 * floor, sharp_sigma_px) or not significant else "between"
 
 
-def alarm_after(alarm: bool, streak: int, now: Standing) -> tuple[bool, int]:
-    """Hysteresis: the alarm and the count of frames that speak against it, after one more frame."""
-    against = now == ("in" if alarm else "out")
-    streak = streak + 1 if against else 0
-    return (not alarm, 0) if streak >= PATIENCE else (alarm, streak)
-
-
 def focus_advice(axis: str, sample: Sample, found: ThroughFocus | None) -> FocusAdvice:
     """What can honestly be said of the focus coordinate; see the class for what is left open when."""
     at_um = sample.z_um if axis else None
@@ -172,7 +167,7 @@ def focus_advice(axis: str, sample: Sample, found: ThroughFocus | None) -> Focus
     return FocusAdvice(axis, at_um, size, None, tuple(-way.mean for way in ways), steepness, None)
 
 
-def reasons(alarm: bool, lost: bool, focus: FocusAdvice) -> tuple[str, ...]:
+def reasons(alarm: bool, tilted: bool, lost: bool, focus: FocusAdvice) -> tuple[str, ...]:
     """Codes of what is wrong, and of what keeps a correction from being given."""
     found = []
     if alarm:
@@ -180,6 +175,8 @@ def reasons(alarm: bool, lost: bool, focus: FocusAdvice) -> tuple[str, ...]:
         drift = focus.drift_um_per_s
         if drift is not None and abs(drift.mean) > _DRIFT_SDS * drift.sd:
             found.append("focus_drifts")
+    if tilted:
+        found.append("sample_tilted")
     if lost:
         found.append("beyond_repair")
     if alarm and focus.correction_um is None:

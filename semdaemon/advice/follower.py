@@ -8,11 +8,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from semdaemon.advice.alarm import alarm_after
 from semdaemon.advice.belief import Sample
 from semdaemon.advice.decide import (
     Advice,
     FocusAdvice,
-    alarm_after,
     focus_advice,
     lost_regions,
     reasons,
@@ -23,7 +23,9 @@ from semdaemon.advice.decide import (
 from semdaemon.advice.header import advice_header
 from semdaemon.advice.runs import Run, RunKey, first_belief, run_of
 from semdaemon.advice.throughfocus import ThroughFocus
+from semdaemon.advice.tilt import TiltAlarm, tilt_advice
 from semdaemon.focus import FocusMap
+from semdaemon.focus.map import in_pixels
 from semdaemon.formats.stage import stage_position
 from semdaemon.frame import Frame
 from semdaemon.settings import Advice as AdviceSettings
@@ -87,14 +89,17 @@ class Follower:
         sample = Sample(_time(frame, seen_at), value_um, focus.blur.sigma_px, focus.blur.relative_sd)
         found = run.look() if run.add(sample, number) else None
         if found is not None:
-            now = standing(sample, found, settings.focus.sharp_sigma_px, settings.advice.tolerance)
+            sharp_px = in_pixels(settings.focus, frame).sharp_sigma_px
+            now = standing(sample, found, sharp_px, settings.advice.tolerance)
             run.alarm, run.streak = alarm_after(run.alarm, run.streak, now)
+            run.tilt.see(focus)
         advice = self._advice(run, frame, focus, sample, found, settings.advice)
         memory = {
             "key": asdict(key),
             "number": number,
             "sample": asdict(sample),
             "alarm": run.alarm,
+            "tilted_px": run.tilt.told_px if run.tilt.alarm else None,
             "attention": run.attention,
         }
         return Followed(advice, memory)
@@ -115,6 +120,7 @@ class Follower:
             run = self._run(run_key, settings)
             run.add(sample, number)
             run.alarm, run.attention = bool(memory.get("alarm")), bool(memory.get("attention"))
+            run.tilt = TiltAlarm.recalled(memory.get("tilted_px"))
             good += 1
         return good
 
@@ -140,8 +146,10 @@ class Follower:
         retake = should_retake(focus, settings.retake_share)
         # A frame that came late, or in which nothing was to be seen, says nothing about where focus is now.
         alarm = run.alarm and found is not None
-        attention = alarm or retake
-        if not attention and (found is None or not run.attention or run.alarm):
+        plane = focus.survey.plane if settings.tilt and run.tilt.alarm and found is not None else None
+        attention = alarm or retake or plane is not None
+        lasting = run.alarm or (settings.tilt and run.tilt.alarm)
+        if not attention and (found is None or not run.attention or lasting):
             return None
         run.attention = attention
         told = FocusAdvice(run.key.axis) if sample is None else focus_advice(run.key.axis, sample, found)
@@ -150,13 +158,14 @@ class Follower:
             run=run.key,
             frames=run.frames,
             state="attention" if attention else "well",
-            reasons=reasons(alarm, bool(regions), told),
+            reasons=reasons(alarm, plane is not None, bool(regions), told),
             retake=retake,
             regions=regions,
             sigma_px=None if focus.blur is None else focus.blur.sigma_px,
             sharpest_px=sharpest_px(found),
             position=stage_position(frame.vendor, frame.metadata),
             focus=told,
+            tilt=None if plane is None else tilt_advice(plane, settings.aperture_rad),
         )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from semdaemon.advice.belief import Normal
 from semdaemon.advice.decide import Advice, FocusAdvice
+from semdaemon.advice.tilt import TiltAdvice
 
 _DIGITS = 6
 
@@ -37,6 +38,15 @@ def advice_header(advice: Advice, pixel_size_m: tuple[float, float] | None) -> d
         "sharpest_px": _rounded(advice.sharpest_px),
         "position": asdict(advice.position) if advice.position.known else None,
         "focus": _focus(advice.focus),
+        "tilt": None if advice.tilt is None else _tilt(advice.tilt),
+    }
+
+
+def _tilt(tilt: TiltAdvice) -> dict[str, Any]:
+    return {
+        **_pair("tilt_px", "tilt_sd_px", tilt.tilt_px),
+        "direction_deg": _rounded(tilt.direction_deg),
+        "tilt_deg": _rounded(tilt.tilt_deg),
     }
 
 

@@ -12,6 +12,7 @@ from pathlib import PurePosixPath
 from semdaemon.advice.belief import Belief, Normal, Sample
 from semdaemon.advice.fitting import STEP_PX, fit
 from semdaemon.advice.throughfocus import ThroughFocus
+from semdaemon.advice.tilt import TiltAlarm
 from semdaemon.formats.stage import detector, stage_position
 from semdaemon.frame import Frame
 
@@ -112,6 +113,8 @@ class Run:
         How many came.
     alarm, streak
         Whether it is out of focus, and how many frames in a row speak against that.
+    tilt
+        Whether its sample is tilted.
     attention
         Whether the last thing that was said about it asks for attention.
     """
@@ -121,6 +124,7 @@ class Run:
     frames: int = 0
     alarm: bool = False
     streak: int = 0
+    tilt: TiltAlarm = field(default_factory=TiltAlarm)
     attention: bool = False
     _samples: list[tuple[float, int, Sample]] = field(default_factory=list)
 

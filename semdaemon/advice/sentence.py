@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from semdaemon.focus.sentences import towards
+
 _AXES = {"stage_z": "stage Z", "working_distance": "working distance"}
 
 
 def sentence(header: Mapping[str, Any]) -> str:
     """The keys of the event ``advice`` as one sentence; whatever is missing is left out."""
     if header.get("state") == "well":
-        return "in focus again"
+        return "all is well again"
     reasons = header.get("reasons") or ()
-    said = [part for part in (_blur(header) if "out_of_focus" in reasons else "", _lost(header)) if part]
-    return "; ".join(said) or "needs attention"
+    blur = _blur(header) if "out_of_focus" in reasons else ""
+    tilt = _tilt(header.get("tilt") or {}) if "sample_tilted" in reasons else ""
+    return "; ".join(part for part in (blur, tilt, _lost(header)) if part) or "needs attention"
 
 
 def _blur(header: Mapping[str, Any]) -> str:
@@ -41,6 +44,15 @@ def _remedy(focus: Mapping[str, Any]) -> str:
     if len(candidates) == 2:
         return f": {axis} {candidates[0]:+.2f} µm, or else {candidates[1]:+.2f} µm"
     return "" if size is None else f": {size:.2f} µm one way or the other"
+
+
+def _tilt(tilt: Mapping[str, Any]) -> str:
+    if tilt.get("tilt_px") is None:
+        return "the sample is tilted"
+    sd = "" if tilt.get("tilt_sd_px") is None else f" ± {tilt['tilt_sd_px']:.1f}"
+    way = "" if tilt.get("direction_deg") is None else f", rising {towards(tilt['direction_deg'])}"
+    degrees = "" if tilt.get("tilt_deg") is None else f" by {tilt['tilt_deg']:.1f}°"
+    return f"the sample is tilted{degrees}: {tilt['tilt_px']:.1f}{sd} px of blur over 1000 px{way}"
 
 
 def _lost(header: Mapping[str, Any]) -> str:

@@ -23,6 +23,7 @@ class Advice(Section):
     retake_share: float = Field(
         0.1, gt=0, le=1, description="A frame is to be taken again where so much of it is beyond repair."
     )
+    tilt: bool = Field(True, description="Say when the sample is tilted; false for one that is meant to be.")
     each_position: bool = Field(False, description="Follow each stage position of an acquisition by itself.")
 
     @property

@@ -179,6 +179,15 @@ class FocusDescription(Described):
     drift_sd_um_per_s: float | None = None
 
 
+class TiltDescription(Described):
+    """How the sample is tilted against the plane of focus."""
+
+    tilt_px: float | None = Field(None, description="Change of blur over 1000 px of the frame, pixels.")
+    tilt_sd_px: float | None = Field(None, description="One standard deviation of it.")
+    direction_deg: float | None = Field(None, description="Where blur rises: 0 to the right, 90 down.")
+    tilt_deg: float | None = Field(None, description="Of the sample; null without advice.aperture_mrad.")
+
+
 class AdviceHeader(Header):
     """``advice``: what a person or program at the microscope might do; no arrays. Never acted upon here."""
 
@@ -194,6 +203,7 @@ class AdviceHeader(Header):
     sharpest_px: float | None = Field(None, description="The run's blur in focus, where it is known.")
     position: PositionDescription | None = None
     focus: FocusDescription
+    tilt: TiltDescription | None = Field(None, description="Where reasons hold sample_tilted.")
 
 
 class FaultHeader(Header):

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from semdaemon.advice import Advice, Followed, Follower, advice_header
-from semdaemon.advice.decide import alarm_after, lost_regions, should_retake
+from semdaemon.advice.alarm import alarm_after
+from semdaemon.advice.decide import lost_regions, should_retake
 from semdaemon.advice.follower import MOST_RUNS
 from semdaemon.advice.runs import WINDOW, first_belief, run_of
 from semdaemon.advice.sentence import sentence
@@ -297,7 +298,7 @@ def test_every_advice_is_a_header_of_the_wire_and_a_sentence() -> None:
 @pytest.mark.parametrize(
     ("header", "said"),
     [
-        ({"state": "well"}, "in focus again"),
+        ({"state": "well"}, "all is well again"),
         ({"state": "attention"}, "needs attention"),
         (
             {"sigma_nm": 16.2, "focus": {"axis": "stage_z", "correction_um": -2.5, "correction_sd_um": 0.5}},
@@ -314,6 +315,17 @@ def test_every_advice_is_a_header_of_the_wire_and_a_sentence() -> None:
         (
             {"reasons": ["beyond_repair"], "regions": [1, 2], "retake": True},
             "2 regions are beyond repair, take it again",
+        ),
+        (
+            {
+                "reasons": ["sample_tilted"],
+                "tilt": {"tilt_px": 7.12, "tilt_sd_px": 1.4, "direction_deg": 3.0, "tilt_deg": 54.3},
+            },
+            "the sample is tilted by 54.3°: 7.1 ± 1.4 px of blur over 1000 px, rising to the right",
+        ),
+        (
+            {"reasons": ["sample_tilted", "beyond_repair"], "regions": [1]},
+            "the sample is tilted; a region is beyond repair",
         ),
     ],
 )

@@ -125,12 +125,22 @@ class Journal(JournalKeeping):
             due = connection.execute(f"SELECT MIN(check_at) {_TO_SETTLE}").fetchone()[0]
         return None if due is None else float(due)
 
-    def next_to_refocus(self, *, newest_first: bool = True) -> Row | None:
-        """The next scored frame, focus map included; the same fairness as `next_to_settle`."""
+    def next_to_refocus(self, *, newest_first: bool = True, besides: Sequence[Path] = ()) -> Row | None:
+        """The next scored frame, focus map included; the same fairness as `next_to_settle`.
+
+        Parameters
+        ----------
+        besides
+            Folders whose frames are left out: they cannot be reached just now.
+        """
         newest = newest_first and next(self._refocus_turns) % _EVERY_NTH_OLDEST != 0
         order = _NEWEST if newest else _OLDEST
-        next_key = f"SELECT key {_TO_REFOCUS} ORDER BY {order} LIMIT 1"
-        return self._first(f"{_WITH_MAP} WHERE key = ({next_key})")
+        # Bytes, for a name need not be text; its separator, for /a/b is not above /a/bc.
+        above = [name_bytes(folder / "_")[:-1] for folder in besides]
+        elsewhere = " AND substr(CAST(path AS BLOB), 1, ?) != ?" * len(above)
+        next_key = f"SELECT key {_TO_REFOCUS}{elsewhere} ORDER BY {order} LIMIT 1"
+        values = tuple(value for each in above for value in (len(each), each))
+        return self._first(f"{_WITH_MAP} WHERE key = ({next_key})", values)
 
     def attempt(self, key: int) -> int:
         """Count a look or a job **before** it begins; returns how many began without an end, this included.

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from semdaemon.errors import FrameError, WorkerError
@@ -26,7 +28,8 @@ class Refocusing:
     """Called by the refocusing thread alone.
 
     ``away`` says which folder of a frame that waits is gone, a folder that is no longer watched too; empty
-    once a frame goes on or none waits. Any thread may read it.
+    once a frame of it goes on or none waits. Any thread may read it.
+    Its frames are left out of the queue for some seconds at a time, so that those of other folders go on.
     """
 
     def __init__(self, journey: Journey, worker: Worker) -> None:
@@ -35,21 +38,24 @@ class Refocusing:
         self.outputs = Outputs(partial(journey.outbound.part_fault, part="output"))
         self._watch = WorkerWatch(worker, journey.journal, journey.outbound, journey.metrics, journey.changed)
         self._jobs = CutOff(journey.journal, "refocused")
-        self._retry_at = 0.0
+        self._again_at: dict[Path, float] = {}  # for each folder that is gone; monotonic seconds
         self.away = ""
 
     def restore(self) -> bool:
         """Refocus the next scored frame; False where none waits or refocusing pauses."""
         self._watch.tell()
-        if not self._worker.available or time.monotonic() < self._retry_at:
+        if not self._worker.available:
             return False
         if not (self._journal.ready() and self.outputs.ready(self.journey.settings.output)):
             return False
         self._jobs.take_up()
-        row = self._journal.next_to_refocus()
+        left_out = self._left_out()
+        row = self._journal.next_to_refocus(besides=left_out)
         if row is None:
             self.outputs.nothing_waits(self.journey.settings.output.folder)
-            self.away = ""
+            if not left_out:
+                self._again_at.clear()
+                self.away = ""
             self._watch.come_back()
             return False
         try:
@@ -57,9 +63,14 @@ class Refocusing:
         except Exception as error:
             self._jobs.note(row, error)
             raise
-        if advanced:
-            self.away = ""
+        if advanced and self._again_at.pop(root(row), None) is not None:
+            self.away = _said_of(self._again_at)
         return advanced
+
+    def _left_out(self) -> list[Path]:
+        """Folders that were gone a moment ago."""
+        now = time.monotonic()
+        return [folder for folder, again_at in self._again_at.items() if now < again_at]
 
     def _restore(self, row: Row) -> bool:
         if row.fingerprint != self.journey.live.now.fingerprint:
@@ -95,8 +106,8 @@ class Refocusing:
         if not row.path.is_file() and not root(row).is_dir():
             # The share is gone, not the frame: it waits, scored, until the folder is back.
             self._journal.release(row.key)
-            self.away = f"{root(row)} cannot be reached, and has frames to refocus"
-            self._retry_at = time.monotonic() + _PAUSE_S
+            self._again_at[root(row)] = time.monotonic() + _PAUSE_S
+            self.away = _said_of(self._again_at)
             return False
         self.journey.unreadable(row, error)
         return True
@@ -163,3 +174,8 @@ class Refocusing:
         self.outputs.refused(self.journey.settings.output.folder, error)
         self._metrics.faults.labels("output_unwritable").inc()
         self._journal.release(row.key)
+
+
+def _said_of(gone: Iterable[Path]) -> str:
+    folder = next(iter(gone), None)
+    return "" if folder is None else f"{folder} cannot be reached, and has frames to refocus"

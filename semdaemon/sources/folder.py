@@ -44,6 +44,8 @@ class FolderSource:
     def stop(self) -> None:
         """End every thread; a scan that hangs on a dead share is left behind."""
         for root in self._roots:
+            root.stop(timeout_s=0.0)  # told to all first: one that hangs must not keep the others at work
+        for root in self._roots:
             root.stop()
 
     def wake(self) -> None:

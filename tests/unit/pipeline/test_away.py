@@ -24,6 +24,7 @@ from semdaemon.pipeline import Journey, Pipeline, RecentFrames
 from semdaemon.settings import Folder, Settings
 from semdaemon.sources import Sighting
 from semdaemon.sources.reader import FileReader
+from tests.unit.pipeline.night import Night
 
 
 class IdleWorker:
@@ -96,3 +97,32 @@ def test_a_scored_frame_of_a_folder_that_nobody_watches_any_more_waits_with_an_e
         assert pipeline.restore()
         assert pipeline.away == ""
         assert journal.row(1).reason == "not_found"
+
+
+def test_a_folder_that_is_gone_holds_up_no_frame_of_another_one(tmp_path: Path) -> None:
+    """Its frames were the newest and the oldest, so every turn of the queue was theirs, and then a pause."""
+    night, share = Night(tmp_path), tmp_path / "acquired-too"  # a name that begins like the other one's
+    gone = [night.scored("old.tif", share)]
+    sound = [night.scored(f"{n}.tif") for n in range(5)]
+    gone += [night.scored(f"new{n}.tif", share) for n in range(5)]
+    share.rename(tmp_path / "unplugged")
+    for _ in range(10):  # in less than the pause after a folder is found gone
+        night.pipeline.restore()
+    assert [night.outcome(key) for key in sound] == [("published", "refocused")] * 5
+    assert [night.outcome(key) for key in gone] == [("scored", "")] * 6
+    assert str(share) in night.pipeline.away
+    night.journal.close()
+
+
+def test_frames_of_a_folder_that_is_back_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("semdaemon.pipeline.refocusing._PAUSE_S", 0.0)
+    night = Night(tmp_path)
+    keys = [night.scored(f"{n}.tif") for n in range(3)]
+    night.acquired.rename(tmp_path / "unplugged")
+    night.turns(5)
+    assert night.pipeline.away
+    (tmp_path / "unplugged").rename(night.acquired)
+    night.turns(5)
+    assert [night.outcome(key) for key in keys] == [("published", "refocused")] * 3
+    assert night.pipeline.away == ""
+    night.journal.close()

@@ -78,10 +78,29 @@ class Follower:
             Grows in the order in which frames came, for frames of the same time.
         seen_at
             When it came, seconds since 1970.
+
+        What it raises is a mistake of its own; the frame's run then begins anew with its next frame.
         """
         if not settings.advice.enabled:
             return Followed()
         key, value_um = run_of(frame, each_position=settings.advice.each_position)
+        try:
+            return self._take_in(frame, focus, settings, key, value_um, number, seen_at)
+        except Exception:
+            # Half of a step stands in it: every later frame would fail at the same place.
+            self._runs.pop(key, None)
+            raise
+
+    def _take_in(
+        self,
+        frame: Frame,
+        focus: FocusMap,
+        settings: Settings,
+        key: RunKey,
+        value_um: float,
+        number: int,
+        seen_at: float,
+    ) -> Followed:
         run = self._run(key, settings.advice)
         if focus.blur is None:
             run.frames += 1

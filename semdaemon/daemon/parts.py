@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import structlog
+
 from semdaemon.advice import MEMORY, RECALLED_FRAMES, Follower
 from semdaemon.daemon.finished import FinishedFrames
 from semdaemon.daemon.freespace import FreeSpace
@@ -24,6 +26,7 @@ from semdaemon.page.changes import Changes
 from semdaemon.page.pictures import Pictures
 from semdaemon.page.server import PageServer
 from semdaemon.pipeline import Journey, Pipeline, RecentFrames
+from semdaemon.pipeline.advising import ADVICE_FAILED
 from semdaemon.plugs import SOURCE_GROUP, load_plug, load_sinks
 from semdaemon.repairable import with_repair_limit
 from semdaemon.settings import Settings
@@ -38,6 +41,8 @@ from semdaemon.sources.spool import FOLDER as SPOOL_FOLDER
 from semdaemon.sources.spool import Spool, spooled_reader
 from semdaemon.wire.publisher import Publisher
 from semdaemon.worker import Worker
+
+_log = structlog.get_logger("semdaemon.daemon")
 
 
 @dataclass(frozen=True)
@@ -94,7 +99,7 @@ def build_parts(
     stacks = NDTiffSource(settings.ndtiff, _own_folders(settings))
     live = Live(in_force(settings, stacks))
     journey = Journey(live, journal, outbound, metrics, RecentFrames(), asked.changed)
-    pipeline = Pipeline(journey, follower_of(settings, journal), worker)
+    pipeline = Pipeline(journey, follower_of(settings, journal, metrics), worker)
     spool = Spool(settings.spool, settings.daemon.state_dir / SPOOL_FOLDER, journal)
     sources = tuple(_sources(settings, stacks, spool))
     page = _page(settings, journey, asked, changes) if settings.page.enabled else None
@@ -112,12 +117,20 @@ def build_parts(
     )
 
 
-def follower_of(settings: Settings, journal: Journal) -> Follower:
-    """It takes up the runs of the newest frames where the last daemon left them."""
+def follower_of(settings: Settings, journal: Journal, metrics: Metrics) -> Follower:
+    """It takes up the runs of the newest frames where the last daemon left them.
+
+    Where that fails all runs begin anew: no daemon stays away for the sake of its advice.
+    """
     follower = Follower()
     rows = journal.rows(limit=RECALLED_FRAMES)
     memories = [row.summary[MEMORY] for row in reversed(rows) if MEMORY in row.summary]
-    follower.recall(memories, settings.advice)
+    try:
+        follower.recall(memories, settings.advice)
+    except Exception:  # noqa: BLE001 - advice is an extra: logged and counted, the daemon starts without
+        metrics.faults.labels(ADVICE_FAILED).inc()
+        _log.exception("runs cannot be taken up", code=ADVICE_FAILED)
+        return Follower()
     return follower
 
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import time
 from functools import partial
+from typing import Any
 
 import structlog
 
-from semdaemon.advice import Followed, Follower
+from semdaemon.advice import Follower
 from semdaemon.clock import ClockWatch
 from semdaemon.errors import FrameError, SemdaemonError
 from semdaemon.focus import BLURRED, FocusMap, focus_map
 from semdaemon.frame import Frame
 from semdaemon.journal import Row
+from semdaemon.pipeline.advising import Advising
 from semdaemon.pipeline.cutoff import CutOff
 from semdaemon.pipeline.journey import MOST_ATTEMPTS, Journey, poison, was_interrupted
 from semdaemon.sources.settle import NotYet
@@ -30,7 +32,8 @@ class Scoring:
     """
 
     def __init__(self, journey: Journey, follower: Follower, *, refocuses: bool) -> None:
-        self.journey, self._follower, self._refocuses = journey, follower, refocuses
+        self.journey, self._refocuses = journey, refocuses
+        self._advising = Advising(journey, follower)
         self.clock = ClockWatch()
         self._journal, self._metrics, self._outbound = journey.journal, journey.metrics, journey.outbound
         self._looks = CutOff(journey.journal, "settled")
@@ -114,14 +117,9 @@ class Scoring:
             return
         aperture_rad = self.journey.settings.advice.aperture_rad
         self._outbound.score(frame, focus, redelivered=interrupted, aperture_rad=aperture_rad)
-        followed = self._follower.follow(
-            frame, focus, self.journey.settings, number=row.key, seen_at=row.seen_at
-        )
-        if followed.advice is not None:
-            self._outbound.advice(frame, followed.advice, redelivered=interrupted)
-        self._scored(row, frame, focus, followed)
+        self._scored(row, frame, focus, self._advising.about(row, frame, focus, redelivered=interrupted))
 
-    def _scored(self, row: Row, frame: Frame, focus: FocusMap, followed: Followed) -> None:
+    def _scored(self, row: Row, frame: Frame, focus: FocusMap, advised: dict[str, Any]) -> None:
         self._metrics.frames["scored"].inc()
         self._metrics.score_delay_seconds.observe(
             max(0.0, time.time() - self.journey.reader(row).saved_at(row))
@@ -136,8 +134,7 @@ class Scoring:
         }
         if wanted:
             self.journey.recent.keep(row.key, frame)
-        noted = {**summary, **followed.noted(frame)}
-        self._journal.scored(row.key, focus.to_bytes(), noted, wanted, reason=reason)
+        self._journal.scored(row.key, focus.to_bytes(), {**summary, **advised}, wanted, reason=reason)
         if not wanted:
             self.journey.ended(row, "published", reason, frame=frame, **summary)
         self.journey.changed()

@@ -7,12 +7,14 @@ import math
 from pathlib import Path
 
 import numpy as np
+import pytest
 from test_follower import focus, frame
 
 from semdaemon.advice import Follower
 from semdaemon.cli.listen import describe
 from semdaemon.daemon.parts import follower_of
 from semdaemon.journal import Journal
+from semdaemon.metrics import Metrics
 from semdaemon.settings import Settings
 from semdaemon.sources import Sighting
 from semdaemon.wire.messages import decode
@@ -32,12 +34,40 @@ def test_a_daemon_takes_up_the_runs_that_the_journal_knows(tmp_path: Path) -> No
         journal.scored(row.key, b"", followed.noted(seen), needs_refocus=False, reason="blurred")
     journal.close()
     with Journal(tmp_path / "journal.sqlite3") as reopened:
-        after = follower_of(settings, reopened)
+        after = follower_of(settings, reopened, Metrics())
     told = after.follow(frame(5.0), focus(math.hypot(FLOOR_PX, K * 5)), settings, number=99, seen_at=99.0)
     assert told.advice is not None
     correction = told.advice.focus.correction_um
     assert correction is not None
     assert abs(correction.mean + 5.0) < 2 * correction.sd < 5.0
+
+
+def test_runs_that_cannot_be_taken_up_keep_no_daemon_from_starting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("a mistake in advice")
+
+    monkeypatch.setattr(Follower, "recall", broken)
+    metrics, settings = Metrics(), Settings()
+    with Journal(tmp_path / "journal.sqlite3") as journal:
+        after = follower_of(settings, journal, metrics)
+    assert metrics.registry.get_sample_value("semdaemon_faults_total", {"code": "advice_failed"}) == 1
+    assert after.follow(frame(1.0), focus(1.0), settings, number=1, seen_at=1.0).memory
+
+
+def test_a_run_in_which_something_failed_begins_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What half of a step left in it would fail with every later frame."""
+    follower, settings = Follower(), Settings()
+    for number in range(3):
+        follower.follow(frame(1.0), focus(1.0), settings, number=number, seen_at=float(number))
+    with monkeypatch.context() as patched:
+        patched.setattr("semdaemon.advice.runs.Run.look", lambda _: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            follower.follow(frame(1.0), focus(1.0), settings, number=3, seen_at=3.0)
+    assert follower.follow(frame(1.0), focus(1.0), settings, number=4, seen_at=4.0).memory
+    (run,) = follower._runs.values()
+    assert run.frames == 1
 
 
 def test_a_frame_that_is_scored_again_counts_once() -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from semdaemon.advice import Follower
+from semdaemon.advice import Followed, Follower
 from semdaemon.clock import ClockWatch
 from semdaemon.errors import SemdaemonError
 from semdaemon.fingerprint import networks_of
@@ -122,6 +122,22 @@ def test_a_full_journal_never_wears_a_frame_out(
     row = journal.rows()[0]
     assert (row.state, row.attempts) == ("published", 0)
     assert sent.faults() == []
+
+
+@pytest.mark.parametrize("where", ["advice.Follower.follow", "outbound.Outbound.advice"])
+def test_a_fault_in_advice_costs_no_frame_its_result_and_is_counted_under_its_name(
+    pipeline: Pipeline, journal: Journal, sent: Sent, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("a mistake in advice")
+
+    monkeypatch.setattr("semdaemon.advice.Follower.follow", lambda *_, **__: Followed(advice=object()))  # type: ignore[arg-type]
+    monkeypatch.setattr(f"semdaemon.{where}", broken)
+    assert look_until_done(pipeline) == []
+    row = journal.rows()[0]
+    assert (row.state, sent.scores(), sent.faults()) == ("published", [False], [])
+    registry = pipeline.journey.metrics.registry
+    assert registry.get_sample_value("semdaemon_faults_total", {"code": "advice_failed"}) == 1
 
 
 def test_what_nobody_foresaw_ends_as_a_fault_of_the_frame_and_not_in_a_loop(

@@ -61,7 +61,8 @@ class Plane:
     sigma0_px
         Blur in focus.
     tilted, curved
-        Whether either is significant.
+        Whether either is significant; neither is told where fewer than nine tiles are blurred so little that
+        a scorer can say by how much.
     tiles
         How many tiles it was fitted to.
     step
@@ -146,8 +147,11 @@ def _told(problem: Problem, flat: Any, bent: Any) -> Plane:
     """The plane from the fits without and with curvature."""
     curvature, curvature_sd = float(bent.x[3]), _deviation(bent, np.array([0, 0, 0, 1.0, 0, 0]))
     half = problem.span / 2
+    told = problem.read >= FEWEST_TILES
     curved = (
-        abs(curvature) > _SIGNIFICANT_SDS * curvature_sd and abs(curvature) * half**2 / 2 > _LEAST_TILT_PX
+        told
+        and abs(curvature) > _SIGNIFICANT_SDS * curvature_sd
+        and abs(curvature) * half**2 / 2 > _LEAST_TILT_PX
     )
     best = bent if curved else flat
     d0, gx, gy = (float(value) for value in best.x[:3])
@@ -167,7 +171,7 @@ def _told(problem: Problem, flat: Any, bent: Any) -> Plane:
         curvature_sd_px=curvature_sd / 2,
         centre_px=d0,
         sigma0_px=float(np.exp(best.x[-2])),
-        tilted=tilt > _SIGNIFICANT_SDS * sd and tilt * problem.span > _LEAST_TILT_PX,
+        tilted=told and tilt > _SIGNIFICANT_SDS * sd and tilt * problem.span > _LEAST_TILT_PX,
         curved=curved,
         tiles=len(problem.sd),
     )

@@ -113,6 +113,11 @@ class Problem:
         return float(np.abs((blur - plane @ wide) * weight).sum()), wide
 
     @property
+    def read(self) -> int:
+        """Tiles that say how blurred they are; the others say no more than that they are blurred."""
+        return int(np.count_nonzero(self.ln_sigma < math.log(_READ_UP_TO_PX)))
+
+    @property
     def span(self) -> float:
         """Longest side of what the tiles cover, in units of 1000 px."""
         return float(max(np.ptp(self.terms[:, 1]), np.ptp(self.terms[:, 2])))

@@ -24,7 +24,8 @@ SWAPPABLE: dict[str, tuple[str, ...]] = {
         "audit",
     ),
     "advice": (
-        "enabled", "aperture_mrad", "aperture_relative_sd", "tolerance", "retake_share", "each_position",
+        "enabled", "aperture_mrad", "aperture_relative_sd", "tolerance", "retake_share", "tilt",
+        "each_position",
     ),
     "worker": (
         "device", "threads", "tile_px", "timeout_s", "silence_s", "cpu_fallback", "start_timeout_s",

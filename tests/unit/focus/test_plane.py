@@ -153,6 +153,20 @@ def test_tiles_read_as_blurred_as_can_be_say_only_that() -> None:
     assert plane.tilt_px == pytest.approx(9.0, rel=0.1)
 
 
+@pytest.mark.parametrize("seed", [59, 72, 88, 154])
+def test_a_frame_out_of_focus_all_over_is_not_called_tilted(seed: int) -> None:
+    """A few tiles read below what can be told made a line of focus, and a tilt of 100 px over 1000 px."""
+    x, y = (at.ravel() for at in np.meshgrid(np.arange(-448, 449, 128.0), np.arange(-320, 321, 128.0)))
+    rng = np.random.default_rng(seed)
+    sigma_px = 9.0 * np.exp(0.15 * rng.standard_normal(x.size))
+    sigma_px[rng.integers(x.size, size=4)] = 6.5
+    plane = fit_plane(x, y, sigma_px, np.full(x.size, 0.12))
+    assert plane is not None
+    assert not plane.tilted
+    assert not plane.curved
+    assert "cannot tell" in sentences(replace(NOTHING, plane=plane))[0].text
+
+
 def test_a_stepped_frame_is_told_as_a_step_and_drawn() -> None:
     sharp = scene("pores", (768, 1024), seed=1)
     metres = 10e-9 / 5e-3

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import structlog
 
@@ -29,7 +30,7 @@ class WorkerWatch:
     metrics: Metrics
     changed: Callable[[], None] = lambda: None
     _suspect: int | None = None
-    _said_degraded: bool = False
+    _said: set[str] = field(default_factory=set)  # codes told of the degraded state that lasts
 
     def is_up(self) -> bool:
         """Start the worker where it is down; one that does not come up is no fault of a frame."""
@@ -89,20 +90,26 @@ class WorkerWatch:
             self.tell()
 
     def tell(self) -> None:
-        """One fault when it becomes degraded, one when that is over; none for each attempt between."""
-        degraded = self.worker.degraded
-        if degraded == self._said_degraded:
-            return
-        self._said_degraded = degraded
+        """One fault when it becomes degraded, one for each other problem that comes in that time, one when
+        it is over; none for each attempt between.
+        """
         known = self.worker.describe()
-        if degraded:
-            said = SemdaemonError(
+        problem = str(known.get("last_code"))
+        if not self.worker.degraded:
+            if self._said:
+                self._said.clear()
+                recovered = SemdaemonError("worker_recovered", "The worker works again; refocusing goes on.")
+                self._tell(recovered, known)
+        elif problem not in self._said:
+            self._said.add(problem)
+            degraded = SemdaemonError(
                 "worker_degraded",
                 f"Refocusing pauses, scores go on: {known['last_fault']}",
                 remedy="'semdaemon doctor' checks device and weights; it is tried again every minute.",
             )
-        else:
-            said = SemdaemonError("worker_recovered", "The worker works again; refocusing goes on.")
+            self._tell(degraded, known)
+
+    def _tell(self, said: SemdaemonError, known: Mapping[str, Any]) -> None:
         self.metrics.faults.labels(said.code).inc()
         self.outbound.part_fault(said, part="worker")
         _log.warning("worker state", code=said.code, state=known["state"], fault=known["last_fault"])

@@ -61,7 +61,7 @@ class Spool:
         self._undelivered: dict[Path, Sighting] = {}
         self._dropped: dict[str, int] = {}
         self._taken: dict[str, int] = {}
-        self._fault = ""
+        self._fault, self._told = "", set[str]()  # codes, until a frame is taken again
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="spool", daemon=True)
 
@@ -112,6 +112,7 @@ class Spool:
             self._waiting[sighting.path] = self._undelivered[sighting.path] = sighting
             self._taken[source] = self._taken.get(source, 0) + 1
             self._fault = ""
+            self._told.clear()
         self._deliver_again()
         return True
 
@@ -147,7 +148,8 @@ class Spool:
     def _drop(self, source: str, error: SemdaemonError) -> None:
         with self._lock:
             self._dropped[source] = self._dropped.get(source, 0) + 1
-            news, self._fault = error.message != self._fault and not self._fault, error.message
+            news, self._fault = error.code not in self._told, error.message
+            self._told.add(error.code)
         if news:
             _log.error("frames are dropped", source=source, code=error.code, error=str(error))
 

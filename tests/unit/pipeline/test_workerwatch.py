@@ -27,6 +27,7 @@ class ScriptedWorker:
     state: str = "ready"
     available: bool = True
     probes: int = 0
+    code: str = "worker_died"
 
     def start(self) -> None:
         error = self.starts.pop(0) if self.starts else None
@@ -39,15 +40,17 @@ class ScriptedWorker:
         return True
 
     def describe(self) -> dict[str, Any]:
-        return {"last_fault": "it died", "state": self.state}
+        return {"last_fault": f"it says {self.code}", "last_code": self.code, "state": self.state}
 
 
 @dataclass
 class Told:
     parts: list[tuple[str, str]] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
 
     def part_fault(self, error: SemdaemonError, *, part: str) -> None:
         self.parts.append((part, error.code))
+        self.said.append(error.message)
 
 
 @pytest.fixture
@@ -195,6 +198,25 @@ def test_degraded_is_told_once_and_once_that_it_is_over(
     assert worker.probes == 1
     watch.come_back()
     assert worker.probes == 1
+
+
+def test_another_problem_while_it_is_degraded_is_told_too_each_once(
+    watch: WorkerWatch, worker: ScriptedWorker, told: Told
+) -> None:
+    """The driver was mended, and now the weights are gone: nobody would look for them."""
+    worker.degraded, worker.state = True, "degraded"
+    for worker.code in ("worker_died", "worker_died", "weights_missing", "worker_died", "weights_missing"):
+        watch.tell()
+    assert [code for _, code in told.parts] == ["worker_degraded"] * 2
+    assert "worker_died" in told.said[0]
+    assert "weights_missing" in told.said[1]
+    worker.degraded = False
+    watch.tell()
+    watch.tell()
+    assert [code for _, code in told.parts][2:] == ["worker_recovered"]
+    worker.degraded = True
+    watch.tell()
+    assert [code for _, code in told.parts][3:] == ["worker_degraded"]  # a new time, told anew
 
 
 def test_a_degraded_worker_in_its_pause_is_left_alone(watch: WorkerWatch, worker: ScriptedWorker) -> None:

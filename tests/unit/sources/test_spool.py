@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from structlog.testing import capture_logs
 
 from semdaemon.errors import SemdaemonError
 from semdaemon.formats import read_frames
@@ -122,6 +123,22 @@ def test_a_full_spool_drops_the_incoming_frame_and_counts_it(spool: Made, journa
     kept.sweep()
     assert kept.take("pushed", UnsavedFrame(picture(9)))
     assert kept.tally("pushed")["fault"] == ""
+
+
+def test_another_reason_to_drop_frames_is_told_too(spool: Made, journal: Journal, tmp_path: Path) -> None:
+    """The spool was full, then its disk refused: with the first alone told nobody would look at the disk."""
+    kept = spool(max_bytes=10_000)
+    kept.attach("pushed", journal.see)
+    with capture_logs() as logged:
+        assert [kept.take("pushed", UnsavedFrame(picture(seed))) for seed in range(3)] == [True, False, False]
+        end(journal)
+        kept.sweep()
+        folder = tmp_path / "state" / "spool" / "pushed"
+        folder.rename(tmp_path / "aside")
+        folder.write_text("a file")
+        assert [kept.take("pushed", UnsavedFrame(picture(seed))) for seed in range(2)] == [False, False]
+    told = [line["code"] for line in logged if line["event"] == "frames are dropped"]
+    assert told == ["spool_full", "spool_unwritable"]
 
 
 def test_finished_frames_go_but_for_the_newest(spool: Made, journal: Journal, tmp_path: Path) -> None:

@@ -17,13 +17,21 @@ from semdaemon.metrics import Metrics
 from semdaemon.settings import Settings
 from semdaemon.settings.reload import Reload, merged
 from semdaemon.sources.folder import FolderSource
+from semdaemon.sources.micromanager import MicroManagerSource
+from semdaemon.sources.pushed import PushedSource
+
+_FROM_MEMORY = (PushedSource, MicroManagerSource)
+"""Sources whose sockets and buffers are made for the limits of the start."""
 
 _log = structlog.get_logger("semdaemon.daemon")
 
 
 @dataclass(frozen=True)
 class LastReload:
-    """How the last one went; ``error`` is None where it took effect."""
+    """How the last one went; ``error`` is None where it took effect.
+
+    A key may stand in both: what has taken effect for files waits for a restart for frames from memory.
+    """
 
     at: datetime
     applied: tuple[str, ...] = ()
@@ -42,6 +50,7 @@ class Reloading:
 
     def __init__(self, load: Callable[[], Settings], parts: Parts, metrics: Metrics) -> None:
         self._load, self._parts, self._metrics = load, parts, metrics
+        self._limits_at_start = parts.live.newest.settings.limits
         self._lock = threading.Lock()
         self._last: LastReload | None = None
         self.count = 0
@@ -71,15 +80,24 @@ class Reloading:
             if isinstance(source, FolderSource):
                 source.reload(settings.folder)
         logging.getLogger().setLevel(settings.daemon.log_level.upper())
-        self._last = LastReload(datetime.now(UTC), reload.applied, reload.restart)
+        restart = (*reload.restart, *self._held(settings))
+        self._last = LastReload(datetime.now(UTC), reload.applied, restart)
         self.count += 1
-        told = _log.warning if reload.restart else _log.info
+        told = _log.warning if restart else _log.info
         told(
             "settings reloaded",
             applied=list(reload.applied),
-            restart_needed=list(reload.restart),
+            restart_needed=list(restart),
             settings_fingerprint=new.fingerprint,
         )
+
+    def _held(self, settings: Settings) -> list[str]:
+        """Limits that hold for files by now, and for frames from memory at the next start."""
+        if not any(isinstance(source, _FROM_MEMORY) for source in self._parts.sources):
+            return []
+        before, now = self._limits_at_start, settings.limits
+        changed = (key for key in type(now).model_fields if getattr(before, key) != getattr(now, key))
+        return [f"limits.{key}" for key in changed]
 
     def _keep_old(self, error: SemdaemonError) -> None:
         before = self._last or LastReload(datetime.now(UTC))

@@ -49,7 +49,7 @@ def configure_logging(level: str = "info") -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    for chatty in ("uvicorn.access", "watchdog", "PIL", "tifffile"):
+    for chatty in ("uvicorn.access", "uvicorn.error", "watchdog", "PIL", "tifffile"):
         logging.getLogger(chatty).setLevel("WARNING")
 
 

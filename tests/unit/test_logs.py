@@ -78,3 +78,20 @@ def test_the_sum_is_a_line_like_all_others() -> None:
     assert [line["event"] for line in lines] == ["repeated"]
     assert {"of", "times", "level", "logger", "timestamp"} <= lines[0].keys()
     assert (lines[0]["of"], lines[0]["times"], lines[0]["logger"]) == ("step failed", 1, "semdaemon")
+
+
+def test_the_pages_server_adds_no_lines_in_words_of_its_own_but_its_warnings() -> None:
+    """``Started server process [4711]`` is no event with facts, and tells nothing: ``daemon ready`` does."""
+    code = (
+        "import logging; from starlette.applications import Starlette\n"
+        "from semdaemon.logs import configure_logging; from semdaemon.page.server import PageServer\n"
+        "configure_logging('debug')\n"
+        "with PageServer(Starlette(), port=0): logging.getLogger('uvicorn.error').warning('odd request')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    assert [(line["event"], line["level"]) for line in lines if line["logger"].startswith("uvicorn")] == [
+        ("odd request", "warning")
+    ]

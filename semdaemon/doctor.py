@@ -9,35 +9,24 @@ import socket
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from semdaemon.errors import SemdaemonError, WeightsError
+from semdaemon.finding import Finding
 from semdaemon.focus import load_scorer
 from semdaemon.journal import find_journal, repair
 from semdaemon.mounts import mount_of
+from semdaemon.ports import ports
 from semdaemon.refocus.weights import resolve
 from semdaemon.settings import Settings
 from semdaemon.worker import Worker
-
-State = Literal["ok", "warn", "wrong"]
 
 _LOW_SPACE_BYTES = 2 * 2**30
 _FEW_WATCHES = 65536
 _SMALL_SHM_BYTES = 256 * 2**20
 _PACKAGES = ("torch", "numpy", "tifffile", "imagecodecs", "onnxruntime", "pyzmq", "watchdog")
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One check's result; ``remedy`` is empty where nothing is to be done."""
-
-    check: str
-    state: State
-    detail: str
-    remedy: str = ""
 
 
 def examine(settings: Settings) -> Iterator[Finding]:
@@ -169,32 +158,6 @@ def repaired(settings: Settings) -> Finding:
     )
 
 
-def _ports(settings: Settings) -> Iterator[Finding]:
-    wanted = [("publisher", settings.publish.endpoint), ("control", settings.publish.control)]
-    wanted.append(("pushed frames", settings.pushed.endpoint))
-    if settings.page.enabled:
-        wanted.append(("page", f"tcp://{settings.page.host}:{settings.page.port}"))
-    for name, endpoint in wanted:
-        host, _, port = endpoint.removeprefix("tcp://").rpartition(":")
-        if endpoint.startswith("tcp://") and port.isdigit() and int(port):
-            yield _port(name, host.strip("[]"), int(port))
-
-
-def _port(name: str, host: str, port: int) -> Finding:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            return Finding(
-                f"{name} port {port}",
-                "warn",
-                f"in use or not allowed: {error}",
-                "'semdaemon status' tells whether it is the daemon; else choose another port.",
-            )
-    return Finding(f"{name} port {port}", "ok", "free")
-
-
 def _linux(_: Settings) -> Iterator[Finding]:
     limit = Path("/proc/sys/fs/inotify/max_user_watches")
     if limit.is_file():
@@ -281,7 +244,7 @@ CHECKS: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
     _folders,
     _places,
     _journal,
-    _ports,
+    ports,
     _linux,
     _estimator,
     _worker,

@@ -9,7 +9,11 @@ import sqlite3
 import time
 from pathlib import Path
 
+import psutil
+
 from semdaemon.errors import SemdaemonError
+
+_CLOCKS_AGREE_S = 2.0
 
 
 class WriterLock:
@@ -67,6 +71,25 @@ class WriterLock:
 
 def owner_pid(folder: Path) -> int | None:
     """Process number of the daemon that last took this state folder, None where unknown."""
+    owner = _owner(folder)
+    return None if owner is None else owner[0]
+
+
+def living_owner(folder: Path) -> int | None:
+    """Process number of the daemon that has this state folder and lives; None where none does.
+
+    Asks nothing of the lock, which a daemon that starts in that moment would find taken.
+    """
+    owner = _owner(folder)
+    with contextlib.suppress(psutil.Error, ValueError, OverflowError):
+        if owner is not None and psutil.Process(owner[0]).create_time() <= owner[1] + _CLOCKS_AGREE_S:
+            return owner[0]
+    return None
+
+
+def _owner(folder: Path) -> tuple[int, float] | None:
+    """Its process number, and since when it has the folder (seconds since 1970)."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        return int(json.loads((folder / "journal.owner.json").read_text(encoding="utf-8"))["pid"])
+        said = json.loads((folder / "journal.owner.json").read_text(encoding="utf-8"))
+        return int(said["pid"]), float(said["since"])
     return None

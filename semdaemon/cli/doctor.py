@@ -12,7 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from semdaemon.cli.options import config_option, json_option, settings_from, state_option
-from semdaemon.doctor import Finding, examine, repaired
+from semdaemon.doctor import examine, repaired
+from semdaemon.finding import Finding
 
 _MARKS = {"ok": ("ok", "green"), "warn": ("look", "yellow"), "wrong": ("wrong", "bold red")}
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import socket
 
-from semdaemon.doctor import Finding, _micromanager
+from semdaemon.doctor import _micromanager
+from semdaemon.finding import Finding
 from semdaemon.settings import MicroManager, Settings
 
 

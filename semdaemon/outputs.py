@@ -33,15 +33,18 @@ from semdaemon.worker import WorkerAnswer
 _PROBE_BYTES = 65_536
 _MOST_CLAIMS = 20
 _OF_THE_NAME = frozenset({errno.ENAMETOOLONG, errno.EILSEQ})
-_OF_A_DISK = frozenset(
+_OF_ROOM = frozenset(getattr(errno, name, -1) for name in ("ENOSPC", "EDQUOT", "EROFS", "ENODEV"))
+"""What goes on only when there is room, or the disk is back: waited for, however long."""
+_OF_A_DISK = _OF_ROOM | frozenset(
     getattr(errno, name, -1)
     for name in (
-        "EIO", "ENOSPC", "EDQUOT", "EROFS", "ENODEV", "ENXIO", "ESTALE", "ENOTCONN", "ETIMEDOUT", "EHOSTDOWN",
-        "EHOSTUNREACH", "ENETDOWN", "ENETUNREACH", "ECONNREFUSED", "ECONNRESET", "ECONNABORTED", "EMFILE",
-        "ENFILE", "ENOMEM", "EINTR", "EAGAIN",
+        "EIO", "ENXIO", "ESTALE", "ENOTCONN", "ETIMEDOUT", "EHOSTDOWN", "EHOSTUNREACH", "ENETDOWN",
+        "ENETUNREACH", "ECONNREFUSED", "ECONNRESET", "ECONNABORTED", "EMFILE", "ENFILE", "ENOMEM", "EINTR",
+        "EAGAIN",
     )
 )  # fmt: skip
-"""What no other name would help against."""
+"""What another name would hardly help against."""
+_MOST_REFUSALS, _MOST_REMEMBERED = 3, 256
 _TRIED_AGAIN_AFTER_S = (0.2, 2.0)
 """A path that is refused for itself may be so for a moment: a folder that is being moved, a scanned file."""
 _log = structlog.get_logger("semdaemon.outputs")
@@ -77,6 +80,8 @@ class Outputs:
     ) -> None:
         self._told, self._standing, self._sleep = told, standing or StandingFault(), sleep
         self._mounted: dict[Path, str] = {}
+        self._saved = 0
+        self._refusals: dict[str, tuple[int, int]] = {}  # by URI: how often, and outputs saved until then
         self._needed_bytes = 0
 
     @property
@@ -135,6 +140,8 @@ class Outputs:
                 return self._try(settings.folder, relative, frame, write)
             except OSError as error:
                 if error.errno is None or error.errno in _OF_A_DISK:
+                    if self._is_alone(frame, error):
+                        raise _path_refused(settings.folder / relative.parent, frame, error) from error
                     raise
                 self._probe(settings.folder)  # raises where the place takes nothing else either
                 pause_s = next(pauses_s, None)
@@ -158,8 +165,23 @@ class Outputs:
                     raise _name_refused(path, frame, error) from error
                 raise
             self._accepted(folder)
+            self._saved += 1
+            self._refusals.pop(frame.uri, None)
             return Saved(path, replaced)
         raise OSError(errno.EEXIST, "no free name", str(path))
+
+    def _is_alone(self, frame: Frame, error: OSError) -> bool:
+        """Refused again and again while others were saved in between: a bad sector, say, not a bad disk."""
+        if error.errno is None or error.errno in _OF_ROOM:
+            return False
+        tries, saved = self._refusals.pop(frame.uri, (0, -1))
+        tries += self._saved > saved
+        if tries >= _MOST_REFUSALS:
+            return True
+        self._refusals[frame.uri] = (tries, self._saved)
+        while len(self._refusals) > _MOST_REMEMBERED:
+            del self._refusals[next(iter(self._refusals))]
+        return False
 
     def refused(self, folder: Path, error: OSError) -> None:
         """The place did not take an output, or a probe: tell it, once."""

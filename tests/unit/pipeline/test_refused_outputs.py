@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from semdaemon.formats import output
 from tests.unit.pipeline.night import Night
 
 
@@ -34,6 +38,30 @@ def test_a_path_that_one_frame_alone_cannot_have_fails_that_frame_and_the_queue_
     (night.out / "day").unlink()
     night.journal.requeue(bad)  # what the remedy says
     assert night.outcome(bad) == ("seen", "requeued")
+
+
+def test_a_disk_that_fails_for_one_frame_while_it_takes_others_fails_that_frame(
+    night: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bad sector under its folder: what is answered sounds like a disk that fails altogether."""
+    write = output.write_tiff
+
+    def with_a_bad_sector(path: Path, *rest: Any) -> None:
+        if "bad" in path.name:
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+        write(path, *rest)
+
+    monkeypatch.setattr(output, "write_tiff", with_a_bad_sector)
+    bad = night.scored("bad.tif")
+    night.turns(40)
+    assert night.outcome(bad) == ("scored", "")  # alone it says nothing of the disk but that it fails
+    good = []
+    for number in range(6):
+        good.append(night.scored(f"{number}.tif"))
+        night.turns(10)
+    assert night.outcome(bad) == ("failed", "output_path_refused")
+    assert [night.outcome(key) for key in good] == [("published", "refocused")] * 6
+    assert night.pipeline.output_fault is None
 
 
 def test_a_place_that_takes_nothing_is_waited_for_however_long(night: Night) -> None:

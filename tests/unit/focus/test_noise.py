@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
+from semdaemon.focus import noise as noise_module
 from semdaemon.focus.noise import noise_json, noise_of
 from semdaemon.training.degrade import expose, quantise
 
@@ -39,3 +40,26 @@ def test_noise_that_does_not_rise_with_brightness_tells_no_electrons() -> None:
 def test_a_constant_or_tiny_image_has_no_noise_to_tell(image: np.ndarray) -> None:
     assert noise_of(image) is None
     assert noise_json(None) == {"noise_sd": None, "electrons_per_px": None}
+
+
+@pytest.mark.parametrize("block_px", [1, 7000, 2**40])
+def test_noise_does_not_depend_on_how_many_lines_are_looked_at_together(
+    block_px: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = quantise(expose(np.tile(scene(), (3, 2)), 60.0, np.random.default_rng(3)), 8)
+    image = np.rint(255 * seen).astype(np.uint8)
+    expected = noise_of(image)
+    monkeypatch.setattr(noise_module, "_BLOCK_PX", block_px)
+    assert noise_of(image) == expected
+
+
+def test_pixels_that_are_equally_bright_are_never_told_apart() -> None:
+    rng = np.random.default_rng(4)
+    brightness, bend = rng.integers(0, 20, 5000).astype(np.float32), rng.random(5000, np.float32)
+    shares = list(noise_module._by_brightness(brightness, bend))
+    assert len(shares) == 12
+    for bright, bends in shares:
+        inside = np.isin(brightness, np.unique(bright))
+        np.testing.assert_array_equal(np.sort(bright), np.sort(brightness[inside]))
+        np.testing.assert_array_equal(np.sort(bends), np.sort(bend[inside]))
+    assert sum(bright.size for bright, _ in shares) == 5000

@@ -19,6 +19,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from semdaemon.focus.median import median
 from semdaemon.focus.spectra import frequencies
 
 Array = npt.NDArray[Any]
@@ -256,14 +257,16 @@ def _split(
 def _pooled(deltas: Array, lever: Array) -> tuple[Array, float]:
     """Robust mean over tiles, and its standard deviation along its own direction."""
     # No tile counts for more than its neighbours, however much contrast it has: content is what errs.
-    weight = lever / (1 + lever / np.median(lever))
-    mean = np.average(deltas, axis=0, weights=weight)
+    weight = lever / (1 + lever / median(lever))
     pull = weight
+    mean = pull @ deltas / pull.sum()
+    # Called for every region and reach of a frame, on few tiles: what costs is the number of calls.
     for _ in range(10):
-        distance = np.linalg.norm(deltas - mean, axis=1)
-        scale = float(np.median(distance)) / 1.18 + 1e-9
+        away = deltas - mean
+        distance = np.hypot(away[:, 0], away[:, 1])
+        scale = median(distance) / 1.18 + 1e-9
         pull = weight / np.maximum(1, distance / (1.5 * scale))
-        mean = np.average(deltas, axis=0, weights=pull)
+        mean = pull @ deltas / pull.sum()
     scatter = (deltas - mean) * pull[:, None]
     covariance = scatter.T @ scatter / pull.sum() ** 2
     unit = mean / max(float(np.hypot(*mean)), 1e-12)

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from semdaemon.focus.median import median
+
 Array = npt.NDArray[Any]
 
 _DIRECTIONS = 16
@@ -138,12 +140,12 @@ def _cuts(along: Array, fewest: int, near: float, within: float) -> list[float]:
 
 
 def _loss(ln_sigma: Array, sd: Array, scale: float) -> float:
-    residuals = (ln_sigma - np.median(ln_sigma)) / sd
+    residuals = (ln_sigma - median(ln_sigma)) / sd
     return 0.5 * scale**2 * float(np.log1p((residuals / scale) ** 2).sum())
 
 
 def _level(ln_sigma: Array, sd: Array) -> tuple[float, float]:
     """Median, and its standard deviation from the scatter."""
-    middle = float(np.median(ln_sigma))
-    scatter = max(1.4826 * float(np.median(np.abs(ln_sigma - middle))), float(np.median(sd)))
+    middle = median(ln_sigma)
+    scatter = max(1.4826 * median(np.abs(ln_sigma - middle)), median(sd))
     return middle, scatter * math.sqrt(math.pi / 2 / ln_sigma.size)

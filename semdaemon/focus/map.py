@@ -199,12 +199,13 @@ def estimate_alone(
     extremes = (image.min(), image.max())
     known, faint, parts = np.zeros(len(tiles), bool), np.zeros(len(tiles), bool), []
     for start in range(0, len(tiles), _BATCH_TILES):
-        batch = np.stack([tiles[i] for i in range(start, min(start + _BATCH_TILES, len(tiles)))])
-        for number, tile in enumerate(batch, start):
-            if not is_blank(tile, extremes):
+        batch = np.stack(tiles[start : start + _BATCH_TILES])
+        grey = batch.astype(np.float32)
+        for number, (tile, levels) in enumerate(zip(grey, batch, strict=True), start):
+            if not is_blank(levels, extremes):
                 known[number] = stands_out(tile)
                 faint[number] = not known[number]
-        parts.append(scorer.estimate(batch.astype(np.float32)))
+        parts.append(scorer.estimate(grey))
     estimate = joined(parts)
     said = np.isfinite(estimate.sigma_px)
     return estimate, known & said, faint & said

@@ -77,10 +77,7 @@ def survey(
         (n,) blur of every tile, undecided ones among them, and the standard deviation of its logarithm; NaN
         where a tile cannot be judged.
     """
-    windows = [grid.window(row, col) for row in range(grid.rows) for col in range(grid.cols)]
-    area = grid.area
-    x_px = np.array([(w.left + w.right - area.left - area.right) / 2 for w in windows])
-    y_px = np.array([(w.top + w.bottom - area.top - area.bottom) / 2 for w in windows])
+    y_px, x_px = grid.centres()
     plane = fit_plane(x_px, y_px, sigma_px, relative_sd)
     known = np.where(np.isfinite(relative_sd), sigma_px, np.nan)
     return Survey(artefacts, plane, noise_of(image), *axes_of(image, grid, known))

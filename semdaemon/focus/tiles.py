@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, SupportsIndex, overload
 
 import numpy as np
+import numpy.typing as npt
 
 from semdaemon.frame import Area, FloatImage, Pixels
 
@@ -45,6 +47,18 @@ class Grid:
         left, right = _window(cell.left, cell.right, self.area.left, self.area.right, self.tile_px)
         return Area(top, left, bottom, right)
 
+    def slices(self) -> tuple[list[slice], list[slice]]:
+        """Rows of the windows from top to bottom, columns from left to right, in pixels of the area."""
+        down = [self.window(row, 0).slices[0] for row in range(self.rows)]
+        across = [self.window(0, col).slices[1] for col in range(self.cols)]
+        return _moved(down, self.area.top), _moved(across, self.area.left)
+
+    def centres(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """``(y_px, x_px)``: middles of the windows, row by row, from the middle of the area; (n,) each."""
+        down, across = ([(each.start + each.stop) / 2 for each in ways] for ways in self.slices())
+        y, x = np.array(down) - self.area.height / 2, np.array(across) - self.area.width / 2
+        return np.repeat(y, x.size), np.tile(x, y.size)
+
     def tiles(self, image: Pixels) -> Sequence[Pixels]:
         """Views of the scored windows, row by row; ``image`` is the area's own pixels."""
         return _Tiles(self, image)
@@ -54,10 +68,11 @@ class _Tiles(Sequence[Pixels]):
     """Windows on demand, so that a frame is never copied as a whole."""
 
     def __init__(self, grid: Grid, image: Pixels) -> None:
-        self._grid, self._image = grid, image
+        self._image = image
+        self._rows, self._cols = grid.slices()
 
     def __len__(self) -> int:
-        return self._grid.rows * self._grid.cols
+        return len(self._rows) * len(self._cols)
 
     @overload
     def __getitem__(self, index: SupportsIndex) -> Pixels: ...
@@ -66,9 +81,8 @@ class _Tiles(Sequence[Pixels]):
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
-        window = self._grid.window(*divmod(int(index), self._grid.cols))
-        top, left = window.top - self._grid.area.top, window.left - self._grid.area.left
-        return self._image[top : top + window.height, left : left + window.width]
+        row, col = divmod(int(index), len(self._cols))
+        return self._image[self._rows[row], self._cols[col]]
 
 
 def stands_out(tile: Pixels) -> bool:
@@ -84,29 +98,45 @@ def stands_out(tile: Pixels) -> bool:
     tile
         (h, w), any dtype.
     """
-    centred = _flattened(tile.astype(np.float32))
-    power = float(np.mean(centred * centred))
+    centred = _flattened(np.asarray(tile, np.float32))
+    power = _mean_product(centred, centred)
     if power <= 0 or tile.shape[0] < 3:
         return False
-    lags = [float(np.mean(centred[lag:] * centred[:-lag])) / power for lag in (1, 2)]
+    lags = [_mean_product(centred[lag:], centred[:-lag]) / power for lag in (1, 2)]
     return bool(max(lags) > _NOISE_SDS / tile.size**0.5)
 
 
 def is_blank(tile: Pixels, extremes: tuple[Any, Any]) -> bool:
     """Whether a tile is constant, or mostly at one of the ``extremes`` of the image area."""
-    if tile.min() == tile.max():
+    low, high = tile.min(), tile.max()
+    if low == high:
         return True
-    return any(np.count_nonzero(tile == level) >= _SATURATED_SHARE * tile.size for level in extremes)
+    reached = [level for level in extremes if level in (low, high)]
+    return any(np.count_nonzero(tile == level) >= _SATURATED_SHARE * tile.size for level in reached)
 
 
 def _flattened(tile: FloatImage) -> FloatImage:
-    """The tile without what depends on row or column alone, and without a twist; in place."""
-    tile -= tile.mean(axis=1, keepdims=True)
-    tile -= tile.mean(axis=0, keepdims=True)
-    y, x = (np.linspace(-1, 1, side, dtype=np.float32) for side in tile.shape)
-    twist = float(y @ tile @ x) / max(float(y @ y) * float(x @ x), 1e-12)
-    tile -= np.float32(twist) * y[:, None] * x
-    return tile
+    """The tile without what depends on row or column alone, and without a twist."""
+    flat: FloatImage = tile - tile.mean(axis=1, keepdims=True)
+    flat -= flat.mean(axis=0, keepdims=True)
+    y, x = (_ramp(side) for side in tile.shape)
+    twist = float(y @ flat @ x) / max(float(y @ y) * float(x @ x), 1e-12)
+    flat -= np.float32(twist) * y[:, None] * x
+    return flat
+
+
+@lru_cache(maxsize=8)
+def _ramp(side_px: int) -> npt.NDArray[np.float32]:
+    return np.linspace(-1, 1, side_px, dtype=np.float32)
+
+
+def _mean_product(one: FloatImage, other: FloatImage) -> float:
+    # In one pass, and unlike numpy's products without waking the threads of its algebra library.
+    return float(np.einsum("ij,ij->", one, other)) / one.size
+
+
+def _moved(slices: list[slice], start: int) -> list[slice]:
+    return [slice(each.start - start, each.stop - start) for each in slices]
 
 
 def _cells(length_px: int, tile_px: int) -> int:

@@ -65,6 +65,21 @@ def test_cells_cover_the_area_once_and_windows_stay_inside(size: tuple[int, int]
     assert covered.sum() == size[0] * size[1]
 
 
+@pytest.mark.parametrize("size", [(300, 330), (128, 128), (90, 700)])
+def test_tiles_are_views_of_the_windows_and_centres_their_middles(size: tuple[int, int]) -> None:
+    area = Area(7, 11, 7 + size[0], 11 + size[1])
+    frame = np.arange(400 * 800).reshape(400, 800)
+    grid = Grid(area, 128)
+    tiles, (y_px, x_px) = grid.tiles(frame[area.slices]), grid.centres()
+    assert len(tiles) == y_px.size == x_px.size == grid.rows * grid.cols
+    for number, tile in enumerate(tiles):
+        window = grid.window(*divmod(number, grid.cols))
+        np.testing.assert_array_equal(tile, frame[window.slices])
+        assert np.shares_memory(tile, frame)
+        middle = ((window.top + window.bottom) / 2, (window.left + window.right) / 2)
+        assert (y_px[number] + 7 + size[0] / 2, x_px[number] + 11 + size[1] / 2) == middle
+
+
 def test_verdicts_follow_probability_and_uncertainty() -> None:
     scorer = Told([0.6, 4.0, 20.0, 1.25, 4.0, np.nan], [0.1, 0.1, 0.1, 0.3, 0.9, np.nan])
     result = focus_map(frame_of(textured(256, 384)), Focus(), scorer)

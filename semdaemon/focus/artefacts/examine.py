@@ -9,7 +9,7 @@ import numpy as np
 from scipy import sparse
 
 from semdaemon.focus.artefacts.artefact import MESSAGES, Artefact, Fitness, Which
-from semdaemon.focus.artefacts.extremes import extremes
+from semdaemon.focus.artefacts.extremes import extremes, ruled_by_streaks
 from semdaemon.focus.artefacts.levels import FEW, TOO_FEW, grey_levels
 from semdaemon.focus.artefacts.noise import bands, interlaced, noise_shape, streaked
 from semdaemon.focus.artefacts.periods import periods
@@ -40,6 +40,12 @@ def examine(image: Pixels, tiles: Sequence[Pixels]) -> Fitness:
     if min(tiles[0].shape) >= _SMALLEST_PX:
         power = band_power(tiles, _masks(tiles[0].shape))
         found["charging_streaks"] = streaked(power) & ~saturated
+        if found["charging_streaks"].any():
+            # What charges most is clipped, and its straight edges are no letters.
+            clipped = [
+                number for number in np.flatnonzero(lettered) if ruled_by_streaks(tiles[number], levels)
+            ]
+            found["charging_streaks"][clipped], lettered[clipped] = True, False
         textured = ~saturated & (power[:, 0] > 0)
         codes = codes or noise_shape(power[textured], None if few else step)
         codes = codes or ["noise_filtered"] * (not few and median_filtered(image))

@@ -39,6 +39,19 @@ def extremes(tile: Pixels, levels: tuple[Any, Any]) -> tuple[bool, bool]:
     return saturated, lettered
 
 
+def ruled_by_streaks(tile: Pixels, levels: tuple[Any, Any]) -> bool:
+    """Whether a lettered tile's straight borders are those of single rows, as clipped streaks leave them."""
+    for level in levels:
+        mask = tile == level
+        thick = np.zeros_like(mask)
+        pairs = mask[1:] & mask[:-1]
+        thick[1:] |= pairs
+        thick[:-1] |= pairs
+        if ruled_px(thick) >= _RULED_PX:
+            return False
+    return True
+
+
 def ruled_px(mask: Mask) -> int:
     """Length of straight borders of a mask, counted where 8 or more pixels in a row begin at one line.
 

@@ -118,6 +118,17 @@ def test_charging_streaks_on_a_blurred_frame_are_named() -> None:
     assert fitness.unfit.mean() > 0.8
 
 
+def test_streaks_that_are_clipped_are_not_called_letters() -> None:
+    """On a bright frame they were: their edges are straight borders at white."""
+    streaked = spoil.charging_streaks(seen(4.0, 400), np.random.default_rng(0), height=0.2)
+    streaked[[150, 171, 200], 270:340] = 255
+    fitness = look(streaked)
+    assert [artefact.code for artefact in fitness.artefacts] == ["charging_streaks"]
+    both = look(spoil.with_scale_bar(streaked, (140, 260)))
+    assert [artefact.code for artefact in both.artefacts] == ["lettering", "charging_streaks"]
+    assert both.artefacts[0].tiles == 1
+
+
 def test_solid_saturation_is_named_and_single_pixels_at_the_end_of_the_scale_are_not(frame: Pixels) -> None:
     assert codes(spoil.saturated(frame, 0.5)).get("saturated", 0) >= 15
     dotted = frame.copy()

@@ -14,11 +14,11 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw
 
 from semdaemon.focus.legend import with_legend
-from semdaemon.focus.lettering import INK, Font, font, outlined
+from semdaemon.focus.lettering import INK, font, outlined, text_size
 from semdaemon.focus.map import BLURRED, FocusMap
 from semdaemon.focus.marks import COLOURS, Box, mark
 from semdaemon.focus.planemark import line_of_focus
-from semdaemon.focus.scalebar import length_text, scale_bar
+from semdaemon.focus.scalebar import length_text, scale_bar, scale_bar_box
 
 __all__ = ["COLOURS", "length_text", "overlay", "scale_bar"]
 
@@ -64,12 +64,13 @@ def overlay(
         mark(draw, box, code, sigma_px)
     _borders(draw, focus, scale)
     picture.paste(marks, (0, 0), marks)
-    letters = font(round(min(17, max(9, focus.tile_px * scale / 4.5))))
-    if focus.tile_px * scale >= 30:
-        _numbers(ImageDraw.Draw(picture), focus, scale, letters)
     drawn = line_of_focus(picture, focus, scale)
+    bottom_px = _box(focus.area.as_list(), scale)[3]
+    bar = scale_bar_box(picture, pixel_size_m / scale, bottom_px=bottom_px) if pixel_size_m else None
+    if focus.tile_px * scale >= 30:
+        _numbers(ImageDraw.Draw(picture), focus, scale, bar)
     if pixel_size_m:
-        scale_bar(picture, pixel_size_m / scale, bottom_px=_box(focus.area.as_list(), scale)[3])
+        scale_bar(picture, pixel_size_m / scale, bottom_px=bottom_px)
     return with_legend(picture, focus, pixel_size_m, aperture_rad, drawn) if legend else picture
 
 
@@ -101,7 +102,16 @@ def _borders(draw: ImageDraw.ImageDraw, focus: FocusMap, scale: float) -> None:
                 draw.line((left, bottom, right, bottom), fill=(*INK, 200), width=2)
 
 
-def _numbers(draw: ImageDraw.ImageDraw, focus: FocusMap, scale: float, letters: Font) -> None:
+def _numbers(
+    draw: ImageDraw.ImageDraw, focus: FocusMap, scale: float, taken: tuple[float, float, float, float] | None
+) -> None:
+    """The blur of every blurred tile, but for those whose number would lie under what stands at ``taken``."""
+    letters = font(round(min(17, max(9, focus.tile_px * scale / 4.5))))
     for code, sigma_px, (left, top, right, bottom) in _cells(focus, scale):
-        if code == BLURRED:
-            outlined(draw, ((left + right) / 2, (top + bottom) / 2), f"{sigma_px:.1f}", letters)
+        x, y = (left + right) / 2, (top + bottom) / 2
+        wide, height = text_size(draw, f"{sigma_px:.1f}", letters)
+        under = taken is not None and (
+            x - wide / 2 < taken[2] and x + wide / 2 > taken[0] and y + height / 2 > taken[1]
+        )
+        if code == BLURRED and not under:
+            outlined(draw, (x, y), f"{sigma_px:.1f}", letters)

@@ -15,6 +15,7 @@ from semdaemon.focus.lettering import INK, PAPER, font, write
 from semdaemon.focus.overlay import COLOURS, length_text, scale_bar
 from semdaemon.focus.plane import Plane
 from semdaemon.focus.planemark import line_of_focus
+from semdaemon.focus.scalebar import scale_bar_box
 from semdaemon.focus.step import Step
 from semdaemon.focus.survey import Survey
 from semdaemon.frame import Area
@@ -76,6 +77,21 @@ def test_the_length_at_the_scale_bar_of_a_small_picture_stays_inside() -> None:
     lettered = (np.asarray(small)[:80] == INK).all(axis=2)
     assert lettered.any()
     assert np.flatnonzero(lettered.any(axis=0)).min() >= 2
+
+
+def test_no_number_stands_under_the_scale_bar() -> None:
+    """At half the size of a large frame the bar lay over the number of the corner's tile."""
+    grey = np.full((512, 1024), 128, np.uint8)
+    area = Area(0, 0, 1024, 2048)
+    numbered = picture.overlay(grey, a_map(8, 16, BLURRED, area), 0.5, legend=False, pixel_size_m=5e-9)
+    inked = (np.asarray(numbered) == INK).all(axis=2)
+    left, top, right, bottom = scale_bar_box(numbered, 1e-8, bottom_px=512)
+    assert inked[448:512, 256:].any()  # the numbers of its row go on beside it
+    under = inked[int(top) : int(bottom) - 6, int(left) : int(right) + 1]
+    alone = Image.new("RGB", (1024, 512), (128, 128, 128))
+    scale_bar(alone, 1e-8, bottom_px=512)
+    lettered = (np.asarray(alone) == INK).all(axis=2)[int(top) : int(bottom) - 6, int(left) : int(right) + 1]
+    np.testing.assert_array_equal(under, lettered)
 
 
 def a_plane(centre_px: float, step: Step | None = None) -> Plane:

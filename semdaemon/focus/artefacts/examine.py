@@ -42,9 +42,7 @@ def examine(image: Pixels, tiles: Sequence[Pixels]) -> Fitness:
         found["charging_streaks"] = streaked(power) & ~saturated
         if found["charging_streaks"].any():
             # What charges most is clipped, and its straight edges are no letters.
-            clipped = [
-                number for number in np.flatnonzero(lettered) if ruled_by_streaks(tiles[number], levels)
-            ]
+            clipped = [n for n in np.flatnonzero(lettered).tolist() if ruled_by_streaks(tiles[n], levels)]
             found["charging_streaks"][clipped], lettered[clipped] = True, False
         textured = ~saturated & (power[:, 0] > 0)
         codes = codes or noise_shape(power[textured], None if few else step)

@@ -47,6 +47,7 @@ class Options:
             "weights": card.name,
             "sha256": card.sha256[:12],
             "frames": len(scenes),
+            "specimen_groups": len({scene.specimen for scene in scenes}),
             "of": self.of or SIMULATED,
             "crop_px": self.crop_px,
             "seed": self.seed,
@@ -85,9 +86,11 @@ def _quick(card: WeightsCard, scenes: Sequence[Scene], options: Options) -> None
         raise click.UsageError("--quick only makes figures again: leave it out with --card or --page.")
     only = plan.quick_part(scenes)
     results = _measured(card, scenes, plan.headline_steps(), options, f"{card.name}, quick", only=only)
-    facts = options.facts(scenes, card) | {"frames": len(only)}
+    part = _named(scenes, only)
+    # The fingerprint is of the whole set, by crop and seed: the part's own count does not enter it.
+    facts = options.facts(part, card)
     if options.out:
-        publishing.into_folder(options.out, results, _named(scenes, only), card, facts)
+        publishing.into_folder(options.out, results, part, card, facts)
     made: list[stored.Check] = []
     try:
         made = stored.checks(results, scenes, card, facts)
@@ -134,7 +137,7 @@ def _measured(
     )
     jobs = options.jobs or (running.cores() if device == "cpu" else 1)
     with _progress(what) as tell:
-        return Results(running.run(work, jobs=jobs, tell=tell))
+        return Results(running.run(work, jobs=jobs, tell=tell), scenes)
 
 
 @contextmanager

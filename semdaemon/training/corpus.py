@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from semdaemon.errors import SemdaemonError
-from semdaemon.training import intake
+from semdaemon.training import intake, listing
 from semdaemon.training.intake import SOFT_CUTOFF, Remarks
-from semdaemon.training.pictures import SUFFIXES, read_grey, read_picture
+from semdaemon.training.pictures import read_grey, read_picture
 
 __all__ = [
     "SOFT_CUTOFF",
@@ -26,6 +24,7 @@ __all__ = [
     "load_frames",
     "random_square",
     "read_grey",
+    "soft_at_pixel_scale",
     "training_corpus",
 ]
 
@@ -49,6 +48,8 @@ class CorpusFrame:
         How often crops are drawn from it, relative to the others.
     cutoff
         Cycles per pixel where the signal meets the noise; 0.5 where unknown.
+    cutoff_known
+        Whether an index or the blur estimator has told it.
     """
 
     name: str
@@ -56,6 +57,7 @@ class CorpusFrame:
     pixels: Image
     weight: float
     cutoff: float
+    cutoff_known: bool = True
 
 
 @dataclass(frozen=True)
@@ -186,6 +188,21 @@ def load_frames(folder: str | Path, *, bin_soft: bool = True) -> list[CorpusFram
     return [_binned(frame) for frame in frames] if bin_soft else frames
 
 
+def soft_at_pixel_scale(frame: CorpusFrame, estimate: intake.BlurOf | None) -> bool | None:
+    """Whether a frame is blurred as it is, by the rule of `load_corpus`; None where nobody can tell.
+
+    Parameters
+    ----------
+    estimate
+        Judges frames whose cutoff no index has told (`intake.blur_estimator`).
+    """
+    if frame.cutoff_known:
+        return frame.cutoff < SOFT_CUTOFF
+    if estimate is None or intake.is_flat(frame.pixels):
+        return None
+    return intake.cutoff_at(estimate(frame.pixels)) < SOFT_CUTOFF
+
+
 def bin2(pixels: Image) -> Image:
     """Mean of each 2 x 2 pixels; an odd last row or column is dropped."""
     h, w = pixels.shape[0] // 2 * 2, pixels.shape[1] // 2 * 2
@@ -202,44 +219,22 @@ def random_square(pixels: Image, rng: np.random.Generator, size_px: int) -> Imag
     return pixels[top : top + size_px, left : left + size_px]
 
 
-def _indexed(folder: Path, index: Path) -> list[tuple[Path, str, float | None]]:
-    """(file, group, cutoff) of the index's rows whose file is in the folder or its ``train`` part."""
-    listed: list[tuple[Path, str, float | None]] = []
-    with index.open(newline="", encoding="utf-8") as text:
-        for row in csv.DictReader(text):
-            places = (folder / row["file"], folder / "train" / row["file"])
-            path = next((p for p in places if p.exists()), None)
-            if path is not None:
-                group = f"{row.get('source', '')}/{row.get('group', path.stem)}"
-                listed.append((path, group, float(row.get("cutoff") or 0.5)))
-    return listed
-
-
-def _unindexed(folder: Path) -> list[tuple[Path, str, float | None]]:
-    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
-    groups = [re.sub(r"\d+", "", p.stem) for p in paths]
-    if len(set(groups)) < 2:
-        groups = [p.stem for p in paths]
-    return [(path, group, None) for path, group in zip(paths, groups, strict=True)]
-
-
 _Read = tuple[str, str, Image, float | None]
 """Name, group, pixels, cutoff (None where nobody has said it)."""
 
 
 def _read_all(folder: Path, remarks: Remarks) -> list[_Read]:
-    index = next((p / "index.csv" for p in (folder, folder.parent) if (p / "index.csv").exists()), None)
-    listed = _unindexed(folder) if index is None else _indexed(folder, index)
-    if not listed:
+    files, by_index = listing.listed(folder), listing.index_of(folder) is not None
+    if not files:
         what = "holds no image (TIFF, PNG, JPEG or BMP)" if folder.is_dir() else "is no folder"
         raise SemdaemonError(
             "no_training_frames", f"{folder} {what}.", remedy="Give a folder of sharp grey frames."
         )
     found = []
-    for path, group, cutoff in listed:
+    for path, group, cutoff in files:
         picture = read_picture(path)
         # By their names within the folder: two instruments may both have written 0001.tif.
-        name = path.name if index is not None else path.relative_to(folder).as_posix()
+        name = path.name if by_index else path.relative_to(folder).as_posix()
         remarks.depths[picture.depth] += 1
         if picture.bar_rows:
             remarks.bars.append(f"{name} ({picture.bar_rows} rows)")
@@ -279,9 +274,9 @@ def _can_bin(frame: CorpusFrame) -> bool:
 
 
 def _frame(name: str, group: str, pixels: Image, cutoff: float | None) -> CorpusFrame:
-    cutoff = 0.5 if cutoff is None else cutoff
+    known, cutoff = cutoff is not None, 0.5 if cutoff is None else cutoff
     weight = float(np.sqrt(pixels.size / 1e6)) * (0.3 if cutoff < SOFT_CUTOFF else 1.0)
-    return CorpusFrame(name, group, pixels, weight, cutoff)
+    return CorpusFrame(name, group, pixels, weight, cutoff, known)
 
 
 def _binned(frame: CorpusFrame) -> CorpusFrame:

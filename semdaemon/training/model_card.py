@@ -94,7 +94,8 @@ def _tuning(card: WeightsCard) -> list[str]:
         return []
     own, general = (card.fine_tuning[part] for part in ("own_frames", "general_scenes"))
     sides = [
-        f"{part['gain_db']:+.2f} dB ({part['low_db']:+.2f} to {part['high_db']:+.2f}) "
+        f"{part['gain_db']:+.2f} dB ({part['low_db']:+.2f} to {part['high_db']:+.2f}, 95 % over "
+        f"{part.get('over', 'frames')}) "
         f"on {part['frames']} {of}"
         for part, of in ((own, "frames set aside (validation, not held-out)"), (general, "general scenes"))
     ]

@@ -18,7 +18,7 @@ from semdaemon.refocus import networks
 from semdaemon.refocus.networks import NetworkSpec
 from semdaemon.training import checkpoint
 from semdaemon.training.corpus import CorpusFrame, corpus_of_scenes
-from semdaemon.training.evaluation.pairing import LEAST_FRAMES, paired_difference
+from semdaemon.training.evaluation.pairing import LEAST_DRAWN, paired_difference
 from semdaemon.training.export import export, write_card
 from semdaemon.training.plan import Plan
 from semdaemon.training.quality import psnr_db
@@ -47,13 +47,17 @@ class Judged:
     Attributes
     ----------
     frames
-        How many the figures are of; the interval is over them.
+        How many the figures are of.
     start_db, tuned_db
         Mean PSNR in decibels.
     gain_db, low_db, high_db
-        Mean difference and its 95 % interval.
+        Mean difference and its 95 % interval, over specimens where there are several.
     by_condition_db
         The difference at each condition (``R4_N50``: disc of 4 px, 50 electrons per pixel).
+    specimens
+        Of how many specimen groups the frames are.
+    over
+        What the interval is over: ``specimens``, ``frames``, or ``conditions`` of one or two frames.
     """
 
     frames: int
@@ -63,9 +67,12 @@ class Judged:
     low_db: float
     high_db: float
     by_condition_db: dict[str, float]
+    specimens: int
+    over: str
 
     def __str__(self) -> str:
-        return f"{self.gain_db:+.2f} dB (95 % interval {self.low_db:+.2f} to {self.high_db:+.2f})"
+        interval = f"95 % interval over {self.over} {self.low_db:+.2f} to {self.high_db:+.2f}"
+        return f"{self.gain_db:+.2f} dB ({interval})"
 
 
 @dataclass(frozen=True)
@@ -83,14 +90,15 @@ class Verdict:
     def sentences(self, start: str) -> list[str]:
         """For people; ``start`` is the name of the weights it began with."""
         own, general = self.own, self.general
+        frames = f"{own.frames}, of {own.specimens} specimen groups"
         lines = [
-            f"On your own frames that were set aside ({own.frames}): {own} against '{start}'.",
+            f"On your own frames that were set aside ({frames}): {own} against '{start}'.",
             f"On {general.frames} general scenes, of kinds that were not trained on: {general}.",
         ]
-        if own.frames < LEAST_FRAMES:
+        if own.specimens < LEAST_DRAWN:
             lines.append(
-                f"With fewer than {LEAST_FRAMES} frames set aside the interval says less than it seems to: "
-                "compare them on more with `semdaemon compare`."
+                f"With frames of fewer than {LEAST_DRAWN} specimens set aside the interval says less than it "
+                "seems to: compare them on more with `semdaemon compare`."
             )
         if not self.better:
             lines.append(f"No gain beyond chance: keep '{start}', whose weights are what was written.")
@@ -158,8 +166,10 @@ def _judged(frames: Sequence[CorpusFrame], before: Refocus, after: Refocus) -> J
     pairs = degraded_pairs(frames, size_px=_CROP_PX, seed=_JUDGE_SEED)
     a, b = (_psnr_table(refocus, pairs) for refocus in (before, after))
     # One or two frames leave nothing to resample: then the conditions stand in, and the reader is told.
-    sides = [table.mean(axis=1) if len(a) > 2 else table.ravel() for table in (a, b)]
-    found = paired_difference(sides[0].tolist(), sides[1].tolist())
+    enough = len(a) > 2
+    sides = [table.mean(axis=1) if enough else table.ravel() for table in (a, b)]
+    groups = [frame.group for frame in frames]
+    found = paired_difference(sides[0].tolist(), sides[1].tolist(), groups if enough else None)
     names = [f"R{radius_px:g}_N{dose:g}" for radius_px, dose in CONDITIONS]
     return Judged(
         frames=len(a),
@@ -171,6 +181,8 @@ def _judged(frames: Sequence[CorpusFrame], before: Refocus, after: Refocus) -> J
         by_condition_db={
             name: round(float(gain), 3) for name, gain in zip(names, (b - a).mean(axis=0), strict=True)
         },
+        specimens=len(set(groups)),
+        over=found.drawn.over if enough else "conditions",
     )
 
 

@@ -21,6 +21,8 @@ from semdaemon.training.evaluation.case import Degraded, Method
 from semdaemon.training.evaluation.conditions import HEADLINE, IN_FOCUS, Blur, Condition, Defocus
 from semdaemon.training.evaluation.pairing import Difference, paired_difference
 from semdaemon.training.evaluation.scenes import Scene, central
+from semdaemon.training.intervals import Drawn
+from semdaemon.training.listing import specimen_groups
 from semdaemon.training.quality import psnr_db, ssim
 
 Image = npt.NDArray[np.float32]
@@ -99,9 +101,15 @@ class Comparison:
     harm: tuple[Harm, Harm]
     frames: int
 
+    @property
+    def drawn(self) -> Drawn:
+        """What intervals are over: specimen groups, or frames."""
+        return self.overall_db.drawn
+
     def as_dict(self) -> dict[str, Any]:
         return {
             "frames": self.frames,
+            "drawn": str(self.drawn),
             "overall_db": asdict(self.overall_db),
             "rows": [row.as_dict() for row in self.rows],
             "harm": [harm.as_dict() for harm in self.harm],
@@ -111,9 +119,9 @@ class Comparison:
 def readable_scenes(folder: Path, files: Sequence[Path]) -> tuple[list[Scene], list[SemdaemonError]]:
     """The grey pictures among files as scenes named by their place in the folder; what could not be read."""
     scenes, faults = [], []
-    for path in files:
+    for path, group in zip(files, specimen_groups(folder, files), strict=True):
         try:
-            scenes.append(Scene(path.relative_to(folder).as_posix(), _finite(path)))
+            scenes.append(Scene(path.relative_to(folder).as_posix(), _finite(path), group))
         except SemdaemonError as error:
             faults.append(error)
     return scenes, faults
@@ -153,7 +161,8 @@ def compare(
         progress(done, len(conditions))
     mean_a, mean_b = np.mean(figures, axis=0)
     harm = _harm(scenes, a, crop_px), _harm(scenes, b, crop_px)
-    return Comparison(tuple(rows), paired_difference(mean_a, mean_b), harm, len(scenes))
+    overall = paired_difference(mean_a, mean_b, _groups(scenes))
+    return Comparison(tuple(rows), overall, harm, len(scenes))
 
 
 def strips(
@@ -192,13 +201,13 @@ def _condition(
         for f in (psnr_db, ssim)
     )
     gains = psnr - np.array([psnr_db(case.seen, case.sharp) for case in cases])
-    worst = gains.argmin(axis=1)
+    worst, groups = gains.argmin(axis=1), _groups(scenes)
     row = ConditionResult(
         name,
         _pair(psnr.mean(axis=1)),
-        paired_difference(psnr[0], psnr[1]),
+        paired_difference(psnr[0], psnr[1], groups),
         _pair(similarity.mean(axis=1)),
-        paired_difference(similarity[0], similarity[1]),
+        paired_difference(similarity[0], similarity[1], groups),
         (int((gains[0] < 0).sum()), int((gains[1] < 0).sum())),
         _pair(gains.min(axis=1)),
         (scenes[worst[0]].name, scenes[worst[1]].name),
@@ -215,6 +224,10 @@ def _harm(scenes: Sequence[Scene], method: Method, crop_px: int) -> Harm:
         changes.append(255 * float(np.sqrt(np.mean(change**2))))
     worst = int(np.argmax(changes))
     return Harm(float(np.mean(changes)), changes[worst], scenes[worst].name)
+
+
+def _groups(scenes: Sequence[Scene]) -> list[str]:
+    return [scene.specimen for scene in scenes]
 
 
 def _finite(path: Path) -> Image:

@@ -19,7 +19,6 @@ from semdaemon.training.evaluation.conditions import Blur, Defocus
 from semdaemon.training.evaluation.measuring import INPUT, NETWORK
 from semdaemon.training.evaluation.results import Results
 from semdaemon.training.evaluation.scenes import Scene
-from semdaemon.training.intervals import mean_interval
 from semdaemon.training.quality import psnr_db
 
 if TYPE_CHECKING:
@@ -136,7 +135,7 @@ def _curves(axes: Axes, results: Results, places: Sequence[float], discs: Sequen
         there = [(x, c) for x, c in zip(places, discs, strict=True) if results.has(c.name, method)]
         if not there:
             continue
-        found = [mean_interval(results.values(c.name, method)) for _, c in there]
+        found = [results.interval(results.values(c.name, method)) for _, c in there]
         x = [place for place, _ in there]
         width = 2.2 if method == NETWORK else 1.4
         axes.plot(

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from semdaemon.training.evaluation import conditions
+from semdaemon.training.evaluation.counted import Counted, above_noise, worse_than_input
 from semdaemon.training.evaluation.halves import HALVES
 from semdaemon.training.evaluation.measuring import INPUT, NETWORK
 from semdaemon.training.evaluation.results import Results
 from semdaemon.training.evaluation.unseen import PAIRS
-from semdaemon.training.intervals import Interval, mean_interval
+from semdaemon.training.intervals import Interval
 
 _LEAST_MARGIN_DB = {"mrn": (1.3, 1.0)}
 _LIGHT_MARGIN_DB = (0.8, 0.5)
@@ -29,11 +30,13 @@ class Headline:
     group, name
         What it is about, and which one of them.
     found
-        Its mean over frames with the interval; a count has an interval of no width.
+        Its mean over frames with the interval over specimens; a count has an interval of no width.
     wanted
         Bound that was asked for; ``at_least`` says from which side.
     unit
         ``dB``, ``SSIM``, ``frames`` for a count; empty for a ratio.
+    counted
+        The frames that a count counts.
     """
 
     group: str
@@ -42,6 +45,7 @@ class Headline:
     wanted: float
     at_least: bool
     unit: str
+    counted: tuple[Counted, ...] = ()
 
     @property
     def met(self) -> bool:
@@ -50,6 +54,7 @@ class Headline:
     def as_facts(self) -> dict[str, Any]:
         """For the card and JSON."""
         digits = 3 if self.unit == "dB" else 4
+        frames = {"frames": [one.as_facts() for one in self.counted]} if self.unit == "frames" else {}
         return {
             "group": self.group,
             "name": self.name,
@@ -59,6 +64,7 @@ class Headline:
             "at_least": self.at_least,
             "unit": self.unit,
             "met": self.met,
+            **frames,
         }
 
 
@@ -92,7 +98,7 @@ def _margins(results: Results, network: str) -> list[Headline]:
         Headline(
             OVER_CLASSICAL,
             condition.name,
-            mean_interval(results.margin(condition.name)),
+            results.interval(results.margin(condition.name)),
             low if condition.electrons_per_px <= _LOW_DOSE else high,
             True,
             "dB",
@@ -107,7 +113,7 @@ def _similarities(results: Results) -> list[Headline]:
         Headline(
             SSIM_OVER_CLASSICAL,
             condition.name,
-            mean_interval(results.margin(condition.name, "ssim")),
+            results.interval(results.margin(condition.name, "ssim")),
             0.0,
             True,
             "SSIM",
@@ -125,17 +131,17 @@ def _in_focus(results: Results) -> list[Headline]:
             continue
         denoiser = results.values(name, NETWORK) - results.values(name, "oracle denoiser")
         found += [
-            _count(IN_FOCUS, f"worse than their input, {dose}", results.gain(name) < 0),
+            _count(IN_FOCUS, f"worse than their input, {dose}", worse_than_input(results, name)),
             Headline(
                 IN_FOCUS,
                 f"over the oracle denoiser, {dose}",
-                mean_interval(denoiser),
+                results.interval(denoiser),
                 -MOST_LOSS_DB,
                 True,
                 "dB",
             ),
             _count(
-                IN_FOCUS, f"worse than their input by SSIM, {dose}", results.gain(name, NETWORK, "ssim") < 0
+                IN_FOCUS, f"worse than their input by SSIM, {dose}", worse_than_input(results, name, "ssim")
             ),
         ]
     return found
@@ -151,7 +157,7 @@ def _losses(results: Results) -> list[Headline]:
         margin = results.margin(own.name) - results.margin(unseen.name)
         for how, values in (("PSNR", plain), ("margin over the best classical method", margin)):
             found.append(
-                Headline(UNSEEN, f"{how}, {place}", mean_interval(values), MOST_LOSS_DB, False, "dB")
+                Headline(UNSEEN, f"{how}, {place}", results.interval(values), MOST_LOSS_DB, False, "dB")
             )
     return found
 
@@ -165,11 +171,11 @@ def _halves(results: Results) -> list[Headline]:
             results.values(condition.name, INPUT, "in_focus_rms"), 1e-6
         )
         dose = f"{condition.electrons_per_px:g} e/px"
-        found.append(Headline(HALF, f"mean ratio, {dose}", mean_interval(ratio), 1.0, False, ""))
-        found.append(_count(HALF, f"above the noise, {dose}", ratio > 1))
+        found.append(Headline(HALF, f"mean ratio, {dose}", results.interval(ratio), 1.0, False, ""))
+        found.append(_count(HALF, f"above the noise, {dose}", above_noise(results, ratio)))
     return found
 
 
-def _count(group: str, name: str, which: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Headline:
-    number = float(np.count_nonzero(which))
-    return Headline(group, name, Interval(number, number, number), 0.0, False, "frames")
+def _count(group: str, name: str, counted: tuple[Counted, ...]) -> Headline:
+    number = float(len(counted))
+    return Headline(group, name, Interval(number, number, number), 0.0, False, "frames", counted)

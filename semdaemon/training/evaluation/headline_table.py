@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from semdaemon.training.evaluation.counted import RULE, named
 from semdaemon.training.evaluation.headline import Headline
 from semdaemon.training.intervals import Interval
 
 
 def verdict_table(headlines: Sequence[Headline]) -> str:
-    """Markdown: figure, found with its interval, asked, met or not."""
+    """Markdown: figure, found with its interval, asked, met or not; beneath, which frames were counted."""
     lines = [f"**{_met(headlines)} of {len(headlines)} met.**", ""]
     for group in dict.fromkeys(h.group for h in headlines):
         here = [h for h in headlines if h.group == group]
@@ -18,7 +19,10 @@ def verdict_table(headlines: Sequence[Headline]) -> str:
             "|---|---|---|---|",
             *(f"| {h.name} | {shown(h.found, h.unit)} | {asked(h)} | {_word(h)} |" for h in here),
             "",
+            *named([(h.name, h.counted) for h in here]),
         ]
+    if any(h.counted for h in headlines):
+        lines += [RULE, ""]
     return "\n".join(lines)
 
 

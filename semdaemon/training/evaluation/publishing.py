@@ -24,9 +24,11 @@ _STRIPS_OF_PAGE = 2
 
 
 def as_json(results: Results, card: WeightsCard, facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Conditions, headline figures and every single outcome."""
+    """Conditions, frames with their specimens, headline figures and every single outcome."""
     return {
         "conditions": dict(facts),
+        "drawn": str(results.drawn),
+        "frames": results.frame_facts(),
         "headline": [h.as_facts() for h in headlines(results, card.network)],
         "outcomes": results.as_facts(),
     }

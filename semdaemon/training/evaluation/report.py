@@ -16,7 +16,6 @@ from semdaemon.training.evaluation.headline_table import shown, verdict_table
 from semdaemon.training.evaluation.measuring import BAND_EDGES, INPUT, NETWORK
 from semdaemon.training.evaluation.results import Results, What
 from semdaemon.training.evaluation.unseen import PAIRS
-from semdaemon.training.intervals import mean_interval
 
 
 def report(results: Results, facts: Mapping[str, Any], network: str, pictures: str = "") -> str:
@@ -32,7 +31,7 @@ def report(results: Results, facts: Mapping[str, Any], network: str, pictures: s
         Markdown of the figures, which stand behind the verdicts.
     """
     parts = [
-        _how(facts),
+        _how(results, facts),
         "### What was asked, and what was found",
         verdict_table(headlines(results, network)),
         pictures,
@@ -55,14 +54,16 @@ _HOW = """\
 - *Blind* methods know the frame alone: the blur is semdaemon's own estimate, taken for a disc, and the
   parameter follows the discrepancy principle: the first result that explains the frame down to its noise.
 - The network is blind as well, and no mask protects anything.
-- In brackets: 95 % bootstrap interval of the mean over frames (2000 resamples, percentiles).
-  Frames of one specimen are alike, so the true uncertainty over new specimens is larger.
+- In brackets: 95 % bootstrap interval over {over} (2000 resamples, percentiles).
+  {drawn}
 """
 
 
-def _how(facts: Mapping[str, Any]) -> str:
+def _how(results: Results, facts: Mapping[str, Any]) -> str:
     told = ", ".join(f"{key} {value}" for key, value in facts.items())
-    return f"Measured: {told}.\n\n{_HOW}"
+    drawn = results.drawn
+    how = _HOW.format(over=drawn.over, drawn="\n  ".join(drawn.sentences()))
+    return f"Measured: {told}.\n\n{how}"
 
 
 def _grid(results: Results) -> list[Defocus]:
@@ -82,8 +83,8 @@ def _quality(results: Results, facts: Mapping[str, Any], what: What, title: str,
     rows = []
     for condition in grid:
         name = condition.name
-        margin = mean_interval(results.margin(name, what))
-        own = mean_interval(results.values(name, NETWORK, what))
+        margin = results.interval(results.margin(name, what))
+        own = results.interval(results.values(name, NETWORK, what))
         cells = [f"{results.values(name, m, what).mean():{form}}" for m in (INPUT, *oracles)]
         cells.append(f"**{own.mean:{form}}** [{own.low:{form}}, {own.high:{form}}]")
         rows.append([name, *cells, shown(margin, unit)])
@@ -105,7 +106,7 @@ def _known_and_estimated(results: Results, facts: Mapping[str, Any]) -> str:
         means = {m: results.values(name, f"blind {m}").mean() for m in named}
         best = max(means, key=lambda m: float(means[m]))
         own = results.values(name, NETWORK)
-        margin = mean_interval(own - results.values(name, f"blind {best}"))
+        margin = results.interval(own - results.values(name, f"blind {best}"))
         cells = [f"{results.values(name, f'oracle {m}').mean():.2f} / {means[m]:.2f}" for m in named]
         rows.append([name, *cells, f"**{own.mean():.2f}**", shown(margin, "dB")])
     return (
@@ -122,14 +123,14 @@ def _in_focus(results: Results) -> str:
             continue
         gain = results.gain(name)
         worst, least = results.worst(name)
-        denoiser = mean_interval(results.values(name, NETWORK) - results.values(name, "oracle denoiser"))
-        similar = mean_interval(
+        denoiser = results.interval(results.values(name, NETWORK) - results.values(name, "oracle denoiser"))
+        similar = results.interval(
             results.values(name, NETWORK, "ssim") - results.values(name, "oracle denoiser", "ssim")
         )
         rows.append(
             [
                 f"{condition.electrons_per_px:g}",
-                shown(mean_interval(gain), "dB"),
+                shown(results.interval(gain), "dB"),
                 f"{least:+.2f} dB ({worst})",
                 f"{np.count_nonzero(gain < 0)} of {len(gain)}",
                 shown(denoiser, "dB"),
@@ -157,7 +158,7 @@ def _bands(results: Results) -> str:
         return ""
     head = ["blur, dose", *(f"{a:g} to {b:g}" for a, b in pairwise(BAND_EDGES))]
     rows = [
-        [c.name, *(shown(mean_interval(column), "dB") for column in results.band_gain_db(c.name).T)]
+        [c.name, *(shown(results.interval(column), "dB") for column in results.band_gain_db(c.name).T)]
         for c in grid
         if c.electrons_per_px in conditions.HEADLINE_DOSES
     ]
@@ -194,9 +195,9 @@ def _unseen(results: Results) -> str:
                 f"R {own.radius_px:g}, {own.electrons_per_px:g} e/px",
                 f"{before[0]:.2f} / {before[1]:.2f}",
                 f"{pair[0].mean():.2f} / {pair[1].mean():.2f}",
-                shown(mean_interval(pair[0] - pair[1]), "dB"),
+                shown(results.interval(pair[0] - pair[1]), "dB"),
                 f"{margins[0].mean():+.2f} / {margins[1].mean():+.2f}",
-                shown(mean_interval(margins[0] - margins[1]), "dB"),
+                shown(results.interval(margins[0] - margins[1]), "dB"),
             ]
         )
     if not rows:
@@ -225,10 +226,10 @@ def _halves(results: Results) -> str:
                 f"{condition.electrons_per_px:g}",
                 f"{noise.mean():.4f}",
                 f"{error.mean():.4f}",
-                shown(mean_interval(ratio), ""),
+                shown(results.interval(ratio), ""),
                 f"{ratio.max():.2f}",
                 f"{np.count_nonzero(ratio > 1)} of {len(ratio)}",
-                shown(mean_interval(results.gain(name)), "dB"),
+                shown(results.interval(results.gain(name)), "dB"),
             ]
         )
     if not rows:

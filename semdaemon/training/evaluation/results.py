@@ -10,16 +10,26 @@ import numpy.typing as npt
 
 from semdaemon.training.evaluation.measuring import INPUT, NETWORK, Outcome
 from semdaemon.training.evaluation.plan import ORACLES
+from semdaemon.training.evaluation.scenes import Scene
+from semdaemon.training.intervals import Drawn, Interval, drawn, mean_interval
 
 Values = npt.NDArray[np.float64]
 What = Literal["psnr_db", "ssim", "in_focus_rms"]
 
 
 class Results:
-    """Everything that was measured on one set of frames."""
+    """Everything that was measured on one set of frames.
 
-    def __init__(self, outcomes: Iterable[Outcome]) -> None:
+    Parameters
+    ----------
+    scenes
+        The frames that were measured, for their specimen groups and whether they are soft; without them
+        groups are not known and intervals are over frames.
+    """
+
+    def __init__(self, outcomes: Iterable[Outcome], scenes: Sequence[Scene] = ()) -> None:
         self.outcomes = list(outcomes)
+        self.scenes = {scene.name: scene for scene in scenes}
         self.frames = list(dict.fromkeys(o.frame for o in self.outcomes))
         self.conditions = list(dict.fromkeys(o.condition for o in self.outcomes))
         self._by: dict[tuple[str, str], list[Outcome]] = {}
@@ -29,7 +39,7 @@ class Results:
     def of_frames(self, names: Sequence[str]) -> Results:
         """The part measured on the named frames."""
         wanted = set(names)
-        return Results(o for o in self.outcomes if o.frame in wanted)
+        return Results((o for o in self.outcomes if o.frame in wanted), list(self.scenes.values()))
 
     def has(self, condition: str, method: str = NETWORK) -> bool:
         return (condition, method) in self._by
@@ -37,6 +47,22 @@ class Results:
     def values(self, condition: str, method: str, what: What = "psnr_db") -> Values:
         """One figure a frame, in the order of `frames`."""
         return np.array([getattr(o, what) for o in self._by[condition, method]], np.float64)
+
+    @property
+    def groups(self) -> list[str] | None:
+        """The specimen group of each frame, in the order of `values`; None where nobody knows them."""
+        if not self.scenes or not self._by:
+            return None
+        return [self.scenes[o.frame].specimen for o in next(iter(self._by.values()))]
+
+    @property
+    def drawn(self) -> Drawn:
+        """What intervals draw."""
+        return drawn(len(self.frames), self.groups)
+
+    def interval(self, values: Values) -> Interval:
+        """The mean of one figure a frame, and how sure it is."""
+        return mean_interval(values, self.groups)
 
     def gain(self, condition: str, method: str = NETWORK, what: What = "psnr_db") -> Values:
         """One difference to the input a frame."""
@@ -64,6 +90,14 @@ class Results:
         gain = self.gain(condition, method)
         frames = [o.frame for o in self._by[condition, method]]
         return frames[int(np.argmin(gain))], float(gain.min())
+
+    def frame_facts(self) -> list[dict[str, Any]]:
+        """One mapping a frame, for JSON: its specimen group, and whether its truth is soft."""
+        known = [(name, self.scenes.get(name)) for name in self.frames]
+        return [
+            {"frame": name, "group": scene and scene.specimen, "soft": scene and scene.soft}
+            for name, scene in known
+        ]
 
     def as_facts(self) -> list[dict[str, Any]]:
         """One mapping an outcome, rounded, for JSON."""

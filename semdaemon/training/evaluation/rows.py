@@ -11,7 +11,6 @@ from semdaemon.training.evaluation.conditions import Defocus
 from semdaemon.training.evaluation.measuring import INPUT, NETWORK
 from semdaemon.training.evaluation.plan import ORACLES
 from semdaemon.training.evaluation.results import Results
-from semdaemon.training.intervals import mean_interval
 
 
 @dataclass(frozen=True)
@@ -19,7 +18,8 @@ class Row:
     """One method under one condition, over all scenes.
 
     ``worst_gain_db`` is the smallest difference to the input over the scenes, and ``worst_scene`` its name.
-    ``psnr_interval_db`` is the 95 % bootstrap interval of the mean; cards from before it have none.
+    ``psnr_interval_db`` is the 95 % bootstrap interval of the mean, over what the card's ``drawn`` says (over
+    frames where it says nothing); cards from before it have none.
     """
 
     method: str
@@ -73,8 +73,8 @@ def as_facts(rows: Iterable[Row]) -> list[dict[str, Any]]:
 
 
 def _row(results: Results, condition: Defocus, method: str, network_name: str) -> Row:
-    psnr = mean_interval(results.values(condition.name, method))
-    similarity = mean_interval(results.values(condition.name, method, "ssim"))
+    psnr = results.interval(results.values(condition.name, method))
+    similarity = results.interval(results.values(condition.name, method, "ssim"))
     worst_scene, worst_gain = results.worst(condition.name, method)
     return Row(
         network_name if method == NETWORK else method,

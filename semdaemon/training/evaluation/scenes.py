@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from semdaemon.training import degrade
-from semdaemon.training.corpus import load_corpus, load_frames
+from semdaemon.training import degrade, intake
+from semdaemon.training.corpus import CorpusFrame, load_corpus, load_frames, soft_at_pixel_scale
 from semdaemon.training.evaluation.case import Degraded
 
 Image = npt.NDArray[np.float32]
@@ -20,26 +21,44 @@ BORDER_PX = 48
 
 @dataclass(frozen=True)
 class Scene:
-    """A sharp frame to degrade: (h, w) float32 in [0, 1]."""
+    """A sharp frame to degrade.
+
+    Attributes
+    ----------
+    sharp
+        (h, w) float32 in [0, 1].
+    group
+        Specimen group; None where nobody knows it, which counts as one of its own.
+    soft
+        Whether it is soft at its own pixel scale, so that the truth itself is blurred
+        (`corpus.soft_at_pixel_scale`); None where nobody can tell.
+    """
 
     name: str
     sharp: Image
+    group: str | None = None
+    soft: bool | None = None
+
+    @property
+    def specimen(self) -> str:
+        """The specimen group, or a name that no group has."""
+        return f"{self.name} alone" if self.group is None else self.group
 
     def around(self, crop_px: int) -> Scene:
         """The scene cut down to its central crop and what a blur brings into it."""
         window = central(self.sharp.shape, crop_px + 2 * BORDER_PX)
-        return Scene(self.name, np.ascontiguousarray(self.sharp[window]))
+        return replace(self, sharp=np.ascontiguousarray(self.sharp[window]))
 
 
 def scenes_of_folder(folder: Path) -> list[Scene]:
     """The frames of a folder as they are, soft ones too."""
-    return [Scene(frame.name, frame.pixels) for frame in load_frames(folder, bin_soft=False)]
+    return _scenes(load_frames(folder, bin_soft=False))
 
 
 def scenes_set_aside(folder: Path, validation_fraction: float, seed: int) -> list[Scene]:
     """What a training on a folder set aside: for choices, which must not be made on held-out frames."""
     corpus = load_corpus(folder, validation_fraction=validation_fraction, seed=seed)
-    return [Scene(frame.name, frame.pixels) for frame in corpus.validation]
+    return _scenes(corpus.validation)
 
 
 def scenes_of_simulator(count: int = 8, size_px: int = 416) -> list[Scene]:
@@ -47,7 +66,7 @@ def scenes_of_simulator(count: int = 8, size_px: int = 416) -> list[Scene]:
     from semdaemon.training.corpus import corpus_of_scenes
 
     corpus = corpus_of_scenes(count, size_px, seed=1000)
-    return [Scene(frame.name, frame.pixels) for frame in (*corpus.train, *corpus.validation)]
+    return _scenes((*corpus.train, *corpus.validation))
 
 
 def degrade_scene(scene: Scene, radius_px: float, dose: float, *, crop_px: int, seed: int) -> Degraded:
@@ -65,3 +84,11 @@ def central(shape: tuple[int, ...], crop_px: int) -> tuple[slice, slice]:
     starts = [max(0, n - crop_px) // 2 for n in shape]
     rows, columns = (slice(start, start + crop_px) for start in starts)
     return rows, columns
+
+
+def _scenes(frames: Iterable[CorpusFrame]) -> list[Scene]:
+    frames = list(frames)
+    estimate = None if all(frame.cutoff_known for frame in frames) else intake.blur_estimator()
+    return [
+        Scene(frame.name, frame.pixels, frame.group, soft_at_pixel_scale(frame, estimate)) for frame in frames
+    ]

@@ -26,6 +26,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import fft
 
+from semdaemon.training.intervals import Groups, clusters
+
 Image = npt.NDArray[np.float32]
 Curve = npt.NDArray[np.float64]
 
@@ -133,17 +135,28 @@ class Measured:
         return self._of(np.arange(len(self.sums)))
 
     def interval(
-        self, of: Callable[[Spectra], Curve], *, seed: int = 0, draws: int = 200, level: float = 0.95
+        self,
+        of: Callable[[Spectra], Curve],
+        *,
+        groups: Groups = None,
+        seed: int = 0,
+        draws: int = 200,
+        level: float = 0.95,
     ) -> tuple[Curve, Curve]:
-        """Lower and upper end of a bootstrap interval of a curve; whole pictures are drawn.
+        """Lower and upper end of a bootstrap interval of a curve, over specimens as `intervals` has it.
 
         Parameters
         ----------
         of
             Picks the curve, e.g. ``lambda spectra: spectra.restored.coherence``.
+        groups
+            (pictures,) the specimen group of each; without them whole pictures are drawn.
         """
-        rng, count = np.random.default_rng(seed), len(self.sums)
-        curves = [of(self._of(rng.integers(0, count, count))) for _ in range(draws)]
+        which = clusters(len(self.sums), groups)
+        together = [np.flatnonzero(which == number) for number in range(which.max() + 1)]
+        rng, count = np.random.default_rng(seed), len(together)
+        drawn = (rng.integers(0, count, count) for _ in range(draws))
+        curves = [of(self._of(np.concatenate([together[i] for i in chosen]))) for chosen in drawn]
         low, high = np.quantile(curves, [(1 - level) / 2, (1 + level) / 2], axis=0)
         return low, high
 

@@ -17,16 +17,20 @@ from semdaemon.training.evaluation.rows import as_facts, rows_of
 from semdaemon.training.evaluation.scenes import Scene
 from semdaemon.training.intervals import Interval
 
+BEFORE_SPECIMENS = "frames one by one: the card is of before specimens were drawn, and they are too narrow"
+"""What intervals are over in cards that do not say it."""
+
 
 @dataclass(frozen=True)
 class Check:
     """A headline figure made again, beside the card's.
 
-    ``kept`` is the card's interval; None where the card lacks the figure.
+    ``kept`` is the card's interval; None where the card lacks the figure. ``kept_over`` says what it is over.
     """
 
     now: Headline
     kept: Interval | None
+    kept_over: str = ""
 
     @property
     def within(self) -> bool | None:
@@ -35,7 +39,7 @@ class Check:
     def as_facts(self) -> dict[str, Any]:
         """For JSON."""
         kept = None if self.kept is None else [self.kept.low, self.kept.high]
-        return {**self.now.as_facts(), "card": kept, "within": self.within}
+        return {**self.now.as_facts(), "card": kept, "card_over": self.kept_over, "within": self.within}
 
 
 def held_out(
@@ -44,6 +48,7 @@ def held_out(
     """The card's key ``held_out``: table, headline, and the part that ``--quick`` repeats."""
     return {
         "conditions": dict(facts),
+        "drawn": str(results.drawn),
         "rows": as_facts(rows_of(results, card.name)),
         "headline": [h.as_facts() for h in headlines(results, card.network)],
         "quick": [quick_entry(results.of_frames(quick_part(scenes)), scenes, card, facts)],
@@ -58,6 +63,7 @@ def quick_entry(
         "of": facts["of"],
         "set": fingerprint(scenes, facts),
         "frames": results.frames,
+        "drawn": str(results.drawn),
         "headline": [h.as_facts() for h in headlines(results, card.network)],
     }
 
@@ -81,20 +87,19 @@ def checks(
     WeightsError
         ``card_without_figures`` where the card has none for these frames, seed and crop.
     """
-    kept = _kept(card, fingerprint(scenes, facts))
-    return [
-        Check(
-            h, Interval(found["mean"], *found["interval"]) if (found := kept.get((h.group, h.name))) else None
-        )
-        for h in headlines(results, card.network)
-    ]
+    entry = _kept(card, fingerprint(scenes, facts))
+    kept = {(h["group"], h["name"]): Interval(h["mean"], *h["interval"]) for h in entry["headline"]}
+    over = entry.get("drawn", BEFORE_SPECIMENS)
+    return [Check(h, kept.get((h.group, h.name)), over) for h in headlines(results, card.network)]
 
 
-def _kept(card: WeightsCard, wanted: str) -> dict[tuple[str, str], Mapping[str, Any]]:
+def _kept(card: WeightsCard, wanted: str) -> Mapping[str, Any]:
+    """The card's entry of one set of frames."""
     entries = card.held_out.get("quick", ()) if card.held_out else ()
     for entry in entries:
         if entry["set"] == wanted:
-            return {(h["group"], h["name"]): h for h in entry["headline"]}
+            found: Mapping[str, Any] = entry
+            return found
     have = ", ".join(str(entry["of"]) for entry in entries) or "none at all"
     raise WeightsError(
         "card_without_figures",
@@ -106,7 +111,9 @@ def _kept(card: WeightsCard, wanted: str) -> dict[tuple[str, str], Mapping[str, 
 def check_table(checks_made: Sequence[Check]) -> str:
     """Markdown: each figure now, the card's interval, and whether it lies within."""
     within = sum(check.within is True for check in checks_made)
-    lines = [f"**{within} of {len(checks_made)} figures lie within the card's intervals.**", ""]
+    lines = [f"**{within} of {len(checks_made)} figures lie within the card's intervals.**"]
+    lines += [f"Those are 95 % bootstrap intervals over {over}." for over in sorted(_overs(checks_made))]
+    lines.append("")
     for group in dict.fromkeys(check.now.group for check in checks_made):
         lines += [f"| {group} | now | the card | within |", "|---|---|---|---|"]
         for check in checks_made:
@@ -118,3 +125,7 @@ def check_table(checks_made: Sequence[Check]) -> str:
                 )
         lines.append("")
     return "\n".join(lines)
+
+
+def _overs(checks_made: Sequence[Check]) -> set[str]:
+    return {check.kept_over for check in checks_made if check.kept_over}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from semdaemon.training.evaluation.compare import Comparison, ConditionResult
-from semdaemon.training.evaluation.pairing import LEAST_FRAMES
+from semdaemon.training.evaluation.pairing import LEAST_DRAWN
 
 
 def verdict(result: Comparison, a: str, b: str) -> list[str]:
@@ -17,25 +17,24 @@ def verdict(result: Comparison, a: str, b: str) -> list[str]:
         Names of the weights.
     """
     lines = [_overall(result, a, b)]
-    if result.frames >= LEAST_FRAMES:
+    if result.drawn.count >= LEAST_DRAWN:
         lines += _by_condition(result, a, b)
     return [*lines, *_harm(result, a, b)]
 
 
 def _overall(result: Comparison, a: str, b: str) -> str:
     difference = result.overall_db
-    measured = f"{difference.mean:+.2f} dB (95 % interval {difference.low:+.2f} to {difference.high:+.2f})"
-    if result.frames < LEAST_FRAMES:
-        count = f"{result.frames} frame{'s' if result.frames > 1 else ''}"
-        return (
-            f"{count} cannot show which is better (at least {LEAST_FRAMES} are needed): {b} - {a} {measured}."
-        )
+    interval = f"95 % interval over {result.drawn.over} {difference.low:+.2f} to {difference.high:+.2f}"
+    measured = f"{difference.mean:+.2f} dB ({interval})"
+    if result.drawn.count < LEAST_DRAWN:
+        needed = f"at least {LEAST_DRAWN} are needed"
+        if result.drawn.whole:
+            needed = f"frames of {needed}; an index.csv with columns file,group says better than names do"
+        return f"{result.drawn} cannot show which is better ({needed}): {b} - {a} {measured}."
     if difference.sign == 0:
-        return (
-            f"Over all conditions these {result.frames} frames can show no difference: {b} - {a} {measured}."
-        )
+        return f"Over all conditions these {result.drawn} can show no difference: {b} - {a} {measured}."
     better = b if difference.sign > 0 else a
-    return f"Over all conditions {better} is better on these {result.frames} frames: {b} - {a} {measured}."
+    return f"Over all conditions {better} is better on these {result.drawn}: {b} - {a} {measured}."
 
 
 def _by_condition(result: Comparison, a: str, b: str) -> list[str]:
@@ -47,7 +46,7 @@ def _by_condition(result: Comparison, a: str, b: str) -> list[str]:
             lines.append(f"{words} {_listed(rows)}.")
     even = [row for row in result.rows if row.psnr_difference_db.sign == 0]
     if even and len(even) < len(result.rows):
-        lines.append(f"No difference that these {result.frames} frames can show at {_names(even)}.")
+        lines.append(f"No difference that these {result.drawn} can show at {_names(even)}.")
     against = [row for row in result.rows if row.psnr_difference_db.sign * row.ssim_difference.sign < 0]
     if against:
         lines.append(

@@ -185,6 +185,7 @@ def _heading(series: Series, frames: Frames) -> dict[str, Any]:
         "watched_on": len(frames.corpus.validation),
         "reported_part": frames.reported_part,
         "reported_on": [frame.name for frame in frames.reported],
+        "reported_groups": [frame.group for frame in frames.reported],
         "crop_px": CROP_PX,
         "input": measure(frames.reported, unchanged, crop_px=CROP_PX, seed=series.seed),
         "experiments": {},

@@ -17,7 +17,7 @@ from semdaemon.training.experiments.catalogue import (
 )
 from semdaemon.training.experiments.conditions import DOSES, HALF_BLURRED_PX, dose_name
 from semdaemon.training.experiments.figures import Figures
-from semdaemon.training.intervals import Interval, mean_interval
+from semdaemon.training.intervals import Groups, Interval, drawn, mean_interval
 
 CLEAN, *NOISY = (dose_name(dose) for dose in DOSES)
 ALL_DOSES = (CLEAN, *NOISY)
@@ -48,7 +48,7 @@ A non-blind network answers its question in its own column; the others show what
 
 
 def of_ladder(results: dict[str, Any]) -> str:
-    """What each step gives over the one before, with intervals over frames."""
+    """What each step gives over the one before, with intervals over specimens."""
     done = _done(results, _RUNGS)
     if not done:
         return ""
@@ -56,7 +56,8 @@ def of_ladder(results: dict[str, Any]) -> str:
     for name, figures in done.items():
         cells = [_title(results, name, ladder=True)]
         for dose in ALL_DOSES:
-            cells += [f"{_mean_gain(figures, dose):+.2f}", _change(figures, below, dose)]
+            change = "-" if below is None else _change(figures, below, dose, _groups(results))
+            cells += [f"{_mean_gain(figures, dose):+.2f}", change]
         cells.append(" / ".join(f"{figures.mean_ssim(dose):.3f}" for dose in ALL_DOSES))
         rows.append(cells)
         below = figures
@@ -64,10 +65,12 @@ def of_ladder(results: dict[str, Any]) -> str:
     for dose in ALL_DOSES:
         head += [f"{dose}: gain", "change"]
     head.append("SSIM, " + " / ".join(ALL_DOSES))
+    of = drawn(len(results["reported_on"]), _groups(results))
     return f"""\
 {_summary(results, done)}\
 Gain over the input in dB, mean over R = {_BLURS} px; the change against the row above with its 95 % interval
-(bootstrap over frames, the two networks paired; bold where it excludes zero).
+(bootstrap over {of.over}, the two networks paired; bold where it excludes zero).
+{" ".join(of.sentences())}
 
 {_table(head, rows)}
 {_repetition(results)}"""
@@ -153,16 +156,19 @@ def _gains(figures: Figures, dose: str) -> str:
     return " / ".join(f"{figures.gain_db(radius_px, dose).mean():+.2f}" for radius_px in LEVELS_PX)
 
 
-def _change(figures: Figures, below: Figures | None, dose: str) -> str:
-    if below is None:
-        return "-"
-    change = _difference(figures, below, dose)
+def _groups(results: dict[str, Any]) -> Groups:
+    """The specimen group of each frame; results of before they were kept have none."""
+    return results.get("reported_groups")
+
+
+def _change(figures: Figures, below: Figures, dose: str, groups: Groups) -> str:
+    change = _difference(figures, below, dose, groups)
     seen = round(change.low, 2) > 0 or round(change.high, 2) < 0
     return f"**{change}**" if seen else str(change)
 
 
-def _difference(figures: Figures, other: Figures, dose: str) -> Interval:
-    return mean_interval(figures.mean_gain_db(dose) - other.mean_gain_db(dose))
+def _difference(figures: Figures, other: Figures, dose: str, groups: Groups) -> Interval:
+    return mean_interval(figures.mean_gain_db(dose) - other.mean_gain_db(dose), groups)
 
 
 def _summary(results: dict[str, Any], done: dict[str, Figures]) -> str:
@@ -214,13 +220,12 @@ def _halves(figures: Figures) -> list[str]:
 
 def _repetition(results: dict[str, Any]) -> str:
     both = _done(results, (_RUNGS[-1], REPEATED))
-    caveat = (
-        "The intervals are over frames: they do not hold what another seed of the training would change.\n"
-    )
+    caveat = "The intervals are of one training each: they do not hold what another seed would change.\n"
     if len(both) < 2:
         return caveat
     last, again = both.values()
-    changes = ", ".join(f"{_difference(again, last, dose)} dB {_at(dose)}" for dose in ALL_DOSES)
+    groups = _groups(results)
+    changes = ", ".join(f"{_difference(again, last, dose, groups)} dB {_at(dose)}" for dose in ALL_DOSES)
     return caveat + f"The last row trained again from another seed differs by {changes}.\n"
 
 

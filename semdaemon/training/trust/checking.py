@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from semdaemon.refocus.trust import Belief, Trust, of_region
+from semdaemon.training.intervals import Interval, mean_interval
 from semdaemon.training.trust.path import Column, Tiles
 
 YesNo = npt.NDArray[np.bool_]
@@ -55,6 +56,9 @@ class Check:
         By abstention, the least confident first.
     tiles_covered, regions_covered
         Share of true errors below the bound; each tile, and each region, counting the same.
+        Their 95 % intervals are over specimen groups; None where there is only one.
+    groups
+        Number of specimen groups.
     rejected
         Share of tiles below the confidence asked for or unlike the training.
     """
@@ -64,8 +68,11 @@ class Check:
     errors: tuple[Bin, ...]
     gains: tuple[Bin, ...]
     risks: tuple[Risk, ...]
+    groups: int
     tiles_covered: float
+    tiles_interval: Interval | None
     regions_covered: float
+    regions_interval: Interval | None
     told_apart: float
     novel: float
     rejected: float
@@ -83,14 +90,18 @@ def check(trust: Trust, tiles: Tiles, *, min_confidence: float) -> Check:
     expected, bound = _column(beliefs, "expected_error"), _column(beliefs, "error_bound")
     confidence, novelty = _column(beliefs, "confidence"), _column(beliefs, "novelty")
     within = tiles.error <= bound
+    regions_covered, group = _regions_covered(beliefs, tiles)
     return Check(
         tiles=len(beliefs),
         regions=len(np.unique(tiles.region)),
         errors=_bins(expected, tiles.error, within, _rms, 10),
         gains=_bins(confidence, tiles.gained.astype(np.float64), within, _mean, 8),
         risks=tuple(_risk(share, confidence, tiles) for share in ABSTAINED),
+        groups=len(np.unique(tiles.group)),
         tiles_covered=float(np.mean(within)),
-        regions_covered=_regions_covered(beliefs, tiles),
+        tiles_interval=_over_groups(within.astype(np.float64), tiles.group),
+        regions_covered=float(np.mean(regions_covered)),
+        regions_interval=_over_groups(regions_covered, group),
         told_apart=area_under_curve(confidence, tiles.gained),
         novel=float(np.mean(novelty > 1)),
         rejected=float(np.mean((confidence < min_confidence) | (novelty > 1))),
@@ -105,12 +116,19 @@ def area_under_curve(score: Column, good: YesNo) -> float:
     return float(np.mean((above > 0) + 0.5 * (above == 0)))
 
 
-def _regions_covered(beliefs: list[Belief], tiles: Tiles) -> float:
-    covered = []
+def _regions_covered(beliefs: list[Belief], tiles: Tiles) -> tuple[Column, Column]:
+    """Of each region whether the bound held, and its specimen group."""
+    covered, group = [], []
     for region in np.unique(tiles.region):
         own = np.flatnonzero(tiles.region == region)
         covered.append(_rms(tiles.error[own]) <= of_region([beliefs[i] for i in own]).error_bound)
-    return float(np.mean(covered))
+        group.append(tiles.group[own[0]])
+    return np.array(covered, np.float64), np.array(group, np.float64)
+
+
+def _over_groups(share: Column, group: Column) -> Interval | None:
+    """Tiles and regions of one specimen are so alike that drawing them one by one would say nothing."""
+    return mean_interval(share, group) if len(np.unique(group)) > 1 else None
 
 
 def _bins(

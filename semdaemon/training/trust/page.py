@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from semdaemon.refocus.trust import COVERAGE
+from semdaemon.training.intervals import Interval
 from semdaemon.training.trust.checking import Check
 from semdaemon.training.trust.unlike import EMPTY, Fate
 
@@ -59,10 +60,23 @@ def _method(stored: dict[str, Any], min_confidence: float) -> str:
 def _bottom_line(check: Check, said: str) -> str:
     return (
         f"Checked on {said}: {check.tiles:,} tiles in {check.regions:,} regions.\n"
-        f"The bound held for **{check.tiles_covered:.1%}** of the tiles and {check.regions_covered:.1%} of "
-        f"the regions; confidence tells gain from loss with an area under the curve of "
-        f"{check.told_apart:.3f}; {check.novel:.1%} of the tiles are unlike the training, "
-        f"{check.rejected:.1%} are rejected."
+        f"The bound held for **{check.tiles_covered:.1%}** of the tiles{_shown(check.tiles_interval)} and "
+        f"{check.regions_covered:.1%} of the regions{_shown(check.regions_interval)}; confidence tells gain "
+        f"from loss with an area under the curve of {check.told_apart:.3f}; {check.novel:.1%} of the tiles "
+        f"are unlike the training, {check.rejected:.1%} are rejected.\n{_over(check)}"
+    )
+
+
+def _shown(interval: Interval | None) -> str:
+    return f" [{interval.low:.1%}, {interval.high:.1%}]" if interval else ""
+
+
+def _over(check: Check) -> str:
+    if check.tiles_interval is None:
+        return "All tiles are of one specimen group: what others would show they cannot tell."
+    return (
+        f"In brackets: 95 % bootstrap interval over specimens; whole groups are drawn, {check.groups} "
+        "with tiles to refocus."
     )
 
 

@@ -299,6 +299,18 @@ def test_a_change_is_against_the_row_above_and_bold_beyond_its_interval(results:
     assert "| +1.50 | **+1.50 [+1.50, +1.50]** |" in table
 
 
+def test_changes_are_over_specimens_and_results_of_before_they_were_kept_say_frames(
+    results: dict[str, Any],
+) -> None:
+    assert len(results["reported_groups"]) == len(results["reported_on"])
+    of_two = tables.of_ladder({**results, "reported_groups": ["a", "a", "b"]})
+    assert "bootstrap over specimens" in of_two
+    assert "2 groups of 3 frames" in of_two
+    old = tables.of_ladder({key: value for key, value in results.items() if key != "reported_groups"})
+    assert "bootstrap over frames" in old
+    assert "their specimens are not known" in old
+
+
 def test_the_summary_waits_for_the_whole_ladder_and_names_the_largest_step(results: dict[str, Any]) -> None:
     whole = tables.of_ladder(results)
     before, after = (

@@ -152,6 +152,23 @@ def test_the_interval_of_pictures_that_differ_holds_the_pooled_curve_and_repeats
     np.testing.assert_array_equal(low, found.interval(coherence, seed=1)[0])
 
 
+def test_pictures_of_one_specimen_said_again_do_not_narrow_the_interval() -> None:
+    triples = []
+    for seed in range(6):
+        sharp = textured(seed)
+        noise = np.random.default_rng(seed).standard_normal(sharp.shape) * 0.01 * (1 + seed)
+        triples.append(Triple(sharp, np.asarray(sharp + noise, np.float32), sharp))
+
+    def coherence(spectra: Spectra) -> npt.NDArray[np.float64]:
+        return spectra.restored.coherence
+
+    once = measure(triples).interval(coherence, seed=1)
+    again = measure([t for t in triples for _ in range(2)]).interval(
+        coherence, groups=np.repeat(np.arange(6), 2), seed=1
+    )
+    np.testing.assert_allclose(again, once)
+
+
 def test_bands_reach_nyquist_and_windows_stay_inside() -> None:
     found = of(textured(size_px=150), textured(size_px=150))
     assert 0.48 < found.cycles_per_px[-1] < 0.5

@@ -159,12 +159,32 @@ def test_the_page_tells_what_was_found(fit: fitting.Fit, tmp_path: File) -> None
     ]
     text = page.section(found, fates, fit.facts({}), "forty groups", min_confidence=0.5)
     assert "Checked on forty groups: 1,000 tiles" in text
+    assert "95 % bootstrap interval over specimens; whole groups are drawn, 40 with tiles" in text
     assert "no tiles were changed" in text
     assert "| text | as it is | 10 | 40.0% | 10.0% | 20.0% | 20.0% | 10.0% | 10.0% |" in text
     draw(found, fit.trust, tmp_path / "images" / page.PLOT)
     with Pictures.open(tmp_path / "images" / page.PLOT) as plot:
         assert plot.width > 1000
         assert len(plot.convert("L").getcolors() or []) > 30
+
+
+def test_how_often_the_bound_held_is_as_sure_as_there_are_specimens(fit: fitting.Fit) -> None:
+    many, few = (check(fit.trust, tiles(n, 9, per_group=1200 // n), min_confidence=0.5) for n in (40, 8))
+    widths = []
+    for found in (many, few):
+        assert found.tiles_interval is not None
+        assert found.regions_interval is not None
+        assert found.tiles_interval.mean == found.tiles_covered
+        assert found.regions_interval.holds(found.regions_covered)
+        widths.append(found.tiles_interval.high - found.tiles_interval.low)
+    assert widths[1] > 1.3 * widths[0]
+
+
+def test_one_specimen_cannot_tell_how_often_the_bound_holds_on_others(fit: fitting.Fit) -> None:
+    found = check(fit.trust, tiles(1, 9), min_confidence=0.5)
+    assert (found.tiles_interval, found.regions_interval) == (None, None)
+    text = page.section(found, [], fit.facts({}), "one group", min_confidence=0.5)
+    assert "All tiles are of one specimen group" in text
 
 
 def test_weights_that_were_not_measured_say_how_to(tmp_path: File) -> None:

@@ -16,6 +16,7 @@ from semdaemon.training.evaluation.explain import responses, returning, scales
 from semdaemon.training.evaluation.explain.network import Network
 from semdaemon.training.evaluation.scenes import Scene
 from semdaemon.training.evaluation.spectra import WINDOW_PX
+from semdaemon.training.intervals import drawn
 
 FEW = 8
 """Scenes for what costs more a scene and varies less: ablation, receptive field."""
@@ -89,6 +90,7 @@ def explain(
         ``scenes_too_small`` where no scene is large enough.
     """
     used = _chosen(scenes, seed)
+    over = drawn(len(used), [scene.specimen for scene in used])
     few, network = used[:FEW], Network(card, device)
     tell("scales")
     example, shares = scales.example(network, shown, seed=seed), scales.shares(network, used, seed=seed)
@@ -102,7 +104,15 @@ def explain(
     return Explanation(
         card.name,
         card.sha256,
-        {"scenes": len(used), "of": of, "crop_px": returning.CROP_PX, "window_px": WINDOW_PX, "seed": seed},
+        {
+            "scenes": len(used),
+            "drawn": str(over),
+            "over": over.over,
+            "of": of,
+            "crop_px": returning.CROP_PX,
+            "window_px": WINDOW_PX,
+            "seed": seed,
+        },
         example,
         shares,
         ablations,

@@ -25,8 +25,9 @@ def section(told: Explanation, image: str) -> str:
     )
     alternative = f"![What `{told.weights}` does to pictures, by scale and by spatial frequency]({image})"
     shown = f"The scene of panel a: {told.example.scene}."
+    how = _HOW_TO_READ.format(over=of["over"], drawn=of["drawn"])
     return "\n".join(
-        [alternative, "", measured, _INPUT, shown, "", tables(told), "", "How to read it:", "", _HOW_TO_READ]
+        [alternative, "", measured, _INPUT, shown, "", tables(told), "", "How to read it:", "", how]
     )
 
 
@@ -37,7 +38,8 @@ def tables(told: Explanation) -> str:
 
 _INPUT = "Input: disc blur of radius R, Poisson noise, 8 bits."
 _HOW_TO_READ = f"""- *Coherence* (b to d): the Fourier ring correlation with the truth.
-  Where it is {FOLLOWS:g} or more, a frequency counts as restored; the band is the 95 % interval over scenes.
+  Where it is {FOLLOWS:g} or more, a frequency counts as restored; the band is the 95 %
+  bootstrap interval over {{over}} ({{drawn}}).
 - *Power* (e to g), at the highest dose, splits the result into what follows the truth and what does not.
   More than 1 in all is contrast beyond the truth's, as where a frame was soft to begin with.
   Noise that was let through counts as invented too.

@@ -57,7 +57,7 @@ class Return:
     spectra
         Input, result and truth per band.
     coherence_interval
-        95 % bootstrap interval of the result's coherence, lower and upper, over scenes.
+        95 % bootstrap interval of the result's coherence, lower and upper, over specimens.
     zeros_cycles_per_px
         Where the disc's transfer function vanishes, up to Nyquist.
     follows_up_to, follows_up_to_seen
@@ -95,11 +95,12 @@ def returning(
         triples.append(inner(case.seen, network.restore(case.seen), case.sharp))
     measured = measure(triples)
     spectra, zeros = measured.pooled(), disc_zeros(radius_px)
+    groups = [scene.specimen for scene in scenes]
     return Return(
         radius_px,
         dose,
         spectra,
-        measured.interval(lambda drawn: drawn.restored.coherence, seed=seed),
+        measured.interval(lambda drawn: drawn.restored.coherence, groups=groups, seed=seed),
         zeros,
         follows_up_to(spectra.cycles_per_px, spectra.restored.coherence),
         follows_up_to(spectra.cycles_per_px, spectra.seen.coherence),

@@ -17,6 +17,8 @@ FloatImage = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
 
 _NOTHING: Mapping[str, object] = MappingProxyType({})
+_BINNED_TOGETHER_PX = 2**17
+"""Their sums stay in the cache, and a large frame needs no float copy of its size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +133,38 @@ def intensity_range(image: Pixels, *, low: float = 0.1, high: float = 99.9) -> t
     Returns ``(low, high)`` with ``high > low`` even for a constant image.
     """
     step = max(1, int(np.sqrt(image.size / 1_000_000)))
-    lowest, highest = np.percentile(image[::step, ::step], (low, high))
-    return float(lowest), float(max(highest, lowest + 1e-6 * max(1.0, abs(float(lowest)))))
+    sample = image[::step, ::step].ravel()
+    lowest, highest = _percentile(sample, low), _percentile(sample, high)
+    return lowest, max(highest, lowest + 1e-6 * max(1.0, abs(lowest)))
+
+
+def _percentile(values: Pixels, percent: float) -> float:
+    """As `numpy.percentile`, which is many times slower: it parts the values at several places at once."""
+    place = (values.size - 1) * (percent / 100)
+    below = int(place)
+    parted = np.partition(values, below)
+    low = float(parted[below])
+    high = float(parted[below + 1 :].min()) if below + 1 < values.size else low
+    share = place - below
+    return low + (high - low) * share if share < 0.5 else high - (high - low) * (1 - share)
+
+
+def binned(image: Pixels, scale: int) -> FloatImage:
+    """Means of blocks of ``scale`` x ``scale`` pixels, (h // scale, w // scale) float32.
+
+    Line by line first, then across: numpy's mean over both axes at once takes many times as long.
+    """
+    height, width = (side // scale for side in image.shape)
+    means = np.empty((height, width), np.float32)
+    lines = max(1, _BINNED_TOGETHER_PX // max(1, width * scale**2))
+    for first in range(0, height, lines):
+        part = image[first * scale : (first + lines) * scale, : width * scale][: (height - first) * scale]
+        sums = part.reshape(-1, scale, width * scale).sum(axis=1, dtype=np.float32)
+        np.copyto(means[first : first + lines], sums[:, ::scale])
+        for column in range(1, scale):
+            means[first : first + lines] += sums[:, column::scale]
+    means /= np.float32(scale * scale)
+    return means
 
 
 def to_unit(image: Pixels, levels: tuple[float, float]) -> FloatImage:

@@ -15,7 +15,7 @@ from semdaemon.focus.artefacts.noise import bands as noise_bands
 from semdaemon.focus.astigmatism import FEWEST_TILES, Astigmatism, astigmatism, polar_bands
 from semdaemon.focus.spectra import band_power
 from semdaemon.focus.tiles import Grid
-from semdaemon.frame import Area, Pixels
+from semdaemon.frame import Area, Pixels, binned
 
 Array = npt.NDArray[Any]
 
@@ -89,7 +89,7 @@ def axes_of(image: Pixels, grid: Grid, sigma_px: Array) -> tuple[Astigmatism, tu
 
 
 def _windows(image: Pixels, grid: Grid, sigma_px: Array, scale: int) -> _Windows:
-    small = image if scale == 1 else _binned(image, scale)
+    small = image if scale == 1 else binned(image, scale)
     step = _step(scale)
     while (small.shape[0] // step) * (small.shape[1] // step) > 2 * _MOST_WINDOWS:
         step *= 2
@@ -138,12 +138,6 @@ def _masks() -> sparse.csr_array:
     shape = (_SIDE_PX, _SIDE_PX)
     corner = noise_bands(shape)[:, CORNER : CORNER + 1]
     return sparse.csr_array(np.concatenate([corner, polar_bands(shape)], axis=1).T)
-
-
-def _binned(image: Pixels, scale: int) -> npt.NDArray[np.float32]:
-    height, width = (side // scale for side in image.shape)
-    blocks = image[: height * scale, : width * scale].reshape(height, scale, width, scale)
-    return np.asarray(blocks.mean(axis=(1, 3), dtype=np.float32), np.float32)
 
 
 def _regions(grid: Grid) -> list[Area]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 
 from semdaemon.focus.lettering import INK, PAPER, font, text_size
 from semdaemon.focus.overlay import overlay, scale_bar
-from semdaemon.frame import Area, Pixels, intensity_range
+from semdaemon.frame import Area, Pixels, binned, intensity_range
 
 Grey = npt.NDArray[np.uint8]
 
@@ -42,8 +42,10 @@ def preview(
     """
     low, high = intensity_range(pixels[area.slices]) if levels is None else levels
     small = _reduced(pixels, longest_px)
-    grey = (small - low) * (255.0 / (high - low))
-    return np.asarray(np.clip(np.rint(grey), 0, 255), np.uint8)
+    grey = small - low
+    grey *= 255.0 / (high - low)
+    np.rint(grey, out=grey)
+    return np.clip(grey, 0, 255, out=grey).astype(np.uint8)
 
 
 def badge(image: Grey | Image.Image, text: str) -> Image.Image:
@@ -91,13 +93,11 @@ def _reduced(pixels: Pixels, longest_px: int) -> npt.NDArray[np.float32]:
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     block = max(1, int(1 / scale))
     if block > 1 and min(height, width) >= block:
-        h, w = height // block, width // block
-        blocks: npt.NDArray[Any] = pixels[: h * block, : w * block].reshape(h, block, w, block)
-        pixels = blocks.mean(axis=(1, 3), dtype=np.float32)
-    picture = Image.fromarray(pixels.astype(np.float32))
-    if picture.size != size:
-        picture = picture.resize(size, Image.Resampling.BICUBIC, reducing_gap=None)
-    return np.asarray(picture)
+        pixels = binned(pixels, block)
+    grey = pixels.astype(np.float32, copy=False)
+    if grey.shape == size[::-1]:
+        return grey
+    return np.asarray(Image.fromarray(grey).resize(size, Image.Resampling.BICUBIC, reducing_gap=None))
 
 
 def _rgb(image: Grey | Image.Image) -> Image.Image:

@@ -129,13 +129,22 @@ def restore(
     for key in average:
         average[key].copy_(tensors[f"average.{key}"])
     state: dict[int, dict[str, Tensor]] = {}
-    for number, (name, _) in enumerate(net.named_parameters()):
+    for number, (name, parameter) in enumerate(net.named_parameters()):
         mine = {k.rpartition(".")[2]: v for k, v in tensors.items() if k.rpartition(".")[0] == f"adam.{name}"}
         if mine:
-            state[number] = mine
+            state[number] = {key: _laid_out_like(parameter, value) for key, value in mine.items()}
     # The optimiser itself knows what of its state belongs on the device.
     optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
     return header
+
+
+def _laid_out_like(parameter: Tensor, value: Tensor) -> Tensor:
+    """A file holds rows; a fused Adam walks through the memory of parameter and state as one.
+
+    With other strides than a channels-last parameter has, CUDA refuses the step and a CPU mixes elements up.
+    """
+    alike = torch.empty_like(parameter, requires_grad=False)
+    return alike.copy_(value) if value.shape == parameter.shape else value
 
 
 @contextmanager

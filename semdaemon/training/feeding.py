@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil
 import signal
 import warnings
 from collections.abc import Iterator
@@ -27,6 +28,7 @@ _MOST_WORKERS = 8
 """One core makes 200 pairs of 256 px a second; no accelerator of today takes 1,600."""
 _AHEAD = 4
 _ENDLESS = 2**31
+_SHARED = Path("/dev/shm")  # noqa: S108  (nothing is written there by us: its room is asked)
 
 
 class Batches(Dataset[tuple[Tensor, Tensor]]):
@@ -82,6 +84,19 @@ def workers_for(device: torch.device, asked: int | None) -> int:
     return 0 if device.type == "cpu" else min(_MOST_WORKERS, max(1, (os.cpu_count() or 2) - 1))
 
 
+def fitting(workers: int, recipe: Recipe) -> tuple[int, int]:
+    """As many of the workers, and batches that each makes ahead, as the system's shared memory has room for.
+
+    The batches travel through it, containers often have 64 MiB of it, and who finds it full dies at once.
+    """
+    if not _SHARED.is_dir():
+        return workers, _AHEAD
+    batch_bytes = 2 * recipe.batch * recipe.crop_px**2 * 4
+    room = shutil.disk_usage(_SHARED).free // batch_bytes - 1  # one more is with the network
+    workers = max(1, min(workers, room))
+    return workers, max(1, min(_AHEAD, room // workers))
+
+
 def feed(
     corpus: Corpus, recipe: Recipe, seed: int, *, start: int, workers: int, pinned: bool
 ) -> Iterator[tuple[Tensor, Tensor]]:
@@ -103,13 +118,14 @@ def feed(
 def _from_workers(
     corpus: Corpus, recipe: Recipe, seed: int, start: int, workers: int, pinned: bool
 ) -> Iterator[tuple[Tensor, Tensor]]:
+    workers, ahead = fitting(workers, recipe)
     with TemporaryDirectory(prefix="semdaemon-frames-", ignore_cleanup_errors=True) as folder:
         loader: DataLoader[tuple[Tensor, Tensor]] = DataLoader(
             ShelvedBatches(corpus, recipe, seed, Path(folder)),
             batch_size=None,
             sampler=range(start, _ENDLESS),
             num_workers=workers,
-            prefetch_factor=_AHEAD,
+            prefetch_factor=ahead,
             persistent_workers=True,
             # Forked children of a process with threads and a GPU are not safe, and Windows has none.
             multiprocessing_context="spawn",

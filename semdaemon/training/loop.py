@@ -25,6 +25,7 @@ from semdaemon.refocus.allocator import keep_big_blocks
 from semdaemon.training import checkpoint
 from semdaemon.training.arguments import parser, plan_of
 from semdaemon.training.corpus import Corpus, corpus_of_scenes, training_corpus
+from semdaemon.training.device import device_of, multiplies_bfloat16
 from semdaemon.training.feeding import feed, workers_for
 from semdaemon.training.loss import loss
 from semdaemon.training.plan import (
@@ -68,8 +69,8 @@ class Trainer:
 
     def __init__(self, plan: Plan, corpus: Corpus | None = None) -> None:
         self.plan = plan
-        self.device = torch.device(_pick_device(plan.device))
-        self.half = _multiplies_bfloat16(self.device)
+        self.device = device_of(plan.device)
+        self.half = multiplies_bfloat16(self.device)
         torch.manual_seed(plan.seed)
         self.corpus = corpus or corpus_of(plan)
         self.validator = Validator(
@@ -98,7 +99,7 @@ class Trainer:
         self._unseen: list[Tensor] = []
         # Reading a loss makes the processor wait for the accelerator, so there it is read now and then.
         self._look_every = 10 if on_gpu else 1
-        self._waited_s = 0.0
+        self._waited_s, self._fed_since = 0.0, 0.0
 
     def resume(self) -> bool:
         """Go on from the newest sound checkpoint in the output folder, if there is one."""
@@ -120,6 +121,8 @@ class Trainer:
     def save(self) -> None:
         """Write a checkpoint; raises ``checkpoint_not_saved`` or ``loss_not_finite``."""
         self._look()
+        if not all(bool(value.isfinite().all()) for value in self.average.values()):
+            raise self._not_finite("A weight")  # its loss would only tell at the next step
         checkpoint.save(self.path, self.net, self.average, self.optimiser, self._header())
         self.saved_iteration = self.progress.iteration
 
@@ -156,7 +159,7 @@ class Trainer:
         TrainingStoppedError
             Saved and stopped before the end.
         SemdaemonError
-            ``loss_not_finite``, ``checkpoint_not_saved``, or what `resume` raises.
+            ``loss_not_finite``, ``out_of_memory``, ``checkpoint_not_saved``, or what `resume` raises.
         """
         self.resume()
         for remark in self.corpus.remarks:
@@ -164,6 +167,8 @@ class Trainer:
         with Stop(self.plan.stop_after_minutes) as stop, Teller() as teller:
             try:
                 self._run(stop, teller)
+            except torch.cuda.OutOfMemoryError as error:
+                raise self._too_large() from error
             finally:
                 self._batches = None  # ends the workers
             if stop.exit_code is not None and self.fraction_done < 1:
@@ -205,7 +210,7 @@ class Trainer:
         return np.asarray(y[0, 0].float().cpu().numpy(), np.float32)
 
     def _next_batch(self) -> tuple[Tensor, Tensor]:
-        began = time.monotonic()
+        first = self._batches is None
         if self._batches is None:
             plan, workers = self.plan, workers_for(self.device, self.plan.workers)
             self._batches = feed(
@@ -216,8 +221,12 @@ class Trainer:
                 workers=workers,
                 pinned=self.device.type == "cuda",
             )
+        began = time.monotonic()
         pair = next(self._batches)
-        self._waited_s += time.monotonic() - began
+        now = time.monotonic()
+        if first:  # it waited for the workers to begin, which more of them would not change
+            self._waited_s, self._fed_since = 0.0, now
+        self._waited_s += 0.0 if first else now - began
         return pair
 
     def _to_device(self, images: Tensor) -> Tensor:
@@ -228,15 +237,28 @@ class Trainer:
         values = [float(value) for value in self._unseen]
         self._unseen.clear()
         if not all(map(math.isfinite, values)):
-            kept = f"that of iteration {self.saved_iteration}" if self.saved_iteration else "none yet"
-            raise SemdaemonError(
-                "loss_not_finite",
-                f"The loss is no finite number at iteration {self.progress.iteration}; "
-                f"the last good checkpoint in {self.plan.out} is {kept}.",
-                remedy=f"Start anew in another --out, --from that checkpoint where there is one, with a "
-                f"--learning-rate below {self.plan.recipe.learning_rate:g}.",
-            )
+            raise self._not_finite("The loss")
         self.recent = [*self.recent, *values][-_RECENT:]
+
+    def _not_finite(self, what: str) -> SemdaemonError:
+        kept = f"that of iteration {self.saved_iteration}" if self.saved_iteration else "none yet"
+        return SemdaemonError(
+            "loss_not_finite",
+            f"{what} is no finite number at iteration {self.progress.iteration}; "
+            f"the last good checkpoint in {self.plan.out} is {kept}.",
+            remedy=f"Start anew in another --out, --from that checkpoint where there is one, with a "
+            f"--learning-rate below {self.plan.recipe.learning_rate:g}.",
+        )
+
+    def _too_large(self) -> SemdaemonError:
+        recipe = self.plan.recipe
+        return SemdaemonError(
+            "out_of_memory",
+            f"A step with a batch of {recipe.batch} and a crop of {recipe.crop_px} px needs more memory than "
+            f"{self.device} has left, at iteration {self.progress.iteration}.",
+            remedy="End what else uses the device, then the same command goes on; "
+            "or begin in another --out with a smaller --batch or --crop.",
+        )
 
     @torch.no_grad()
     def _update_average(self) -> None:
@@ -246,6 +268,7 @@ class Trainer:
             self.average[key].lerp_(value, 1 - keep)
 
     def _standing(self, first: int) -> Standing:
+        self._look()  # on a GPU the first line would have no loss yet
         done, elapsed_s = self.fraction_done, max(self.progress.elapsed_s, 1e-9)
         in_thread = workers_for(self.device, self.plan.workers) == 0
         return Standing(
@@ -254,8 +277,12 @@ class Trainer:
             samples_per_s=self.progress.iteration * self.plan.recipe.batch / elapsed_s,
             done=done,
             left_s=elapsed_s * (1 - done) / max(done, 1e-9),
-            waiting=0.0 if in_thread or self.progress.iteration < first + 100 else self._waited_s / elapsed_s,
+            waiting=0.0 if in_thread or self.progress.iteration < first + 100 else self._waited_share(),
         )
+
+    def _waited_share(self) -> float:
+        """Share of the time since the workers began to deliver that was spent on waiting for them."""
+        return self._waited_s / max(time.monotonic() - self._fed_since, 1e-9)
 
     def _validate(self, teller: Teller) -> None:
         self._look()
@@ -315,21 +342,6 @@ def corpus_of(plan: Plan) -> Corpus:
 
 def _as_tuple(outputs: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     return outputs if isinstance(outputs, tuple) else (outputs,)
-
-
-def _pick_device(name: str) -> str:
-    if name != "auto":
-        return name
-    return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def _multiplies_bfloat16(device: torch.device) -> bool:
-    """Whether bfloat16 convolutions pay: on one core with avx512_bf16 a step took 0.63 of its time."""
-    if device.type == "cpu":
-        # torch has no public word for it; versions and processors that lack these train in float32
-        asked = (getattr(torch.cpu, f"_is_{name}_supported", None) for name in ("avx512_bf16", "amx_tile"))
-        return any(bool(supported()) for supported in asked if supported is not None)
-    return device.type == "cuda"
 
 
 def train(plan: Plan) -> Path:

@@ -18,6 +18,7 @@ from semdaemon.refocus import networks
 from semdaemon.refocus.networks import NetworkSpec
 from semdaemon.training import checkpoint
 from semdaemon.training.corpus import CorpusFrame, corpus_of_scenes
+from semdaemon.training.device import device_of
 from semdaemon.training.evaluation.pairing import LEAST_DRAWN, paired_difference
 from semdaemon.training.export import export, write_card
 from semdaemon.training.plan import Plan
@@ -148,7 +149,7 @@ def finish(plan: Plan, tuned: Path, target: Path, *, network: str) -> tuple[dict
     if plan.start_from is None:
         raise ValueError("a fine-tuning has a start")
     start = start_of(plan.start_from)
-    verdict = judge(start, tuned, corpus_of(plan).validation)
+    verdict = judge(start, tuned, corpus_of(plan).validation, device=str(device_of(plan.device)))
     if verdict.better or not start.is_weights:
         source = tuned if verdict.better else start.path
         card = export(source, target, network=network, data=plan.data)

@@ -26,12 +26,6 @@ BUDGET_S = 60.0
 VALIDATIONS = 20
 """How often a training that keeps its best measures itself."""
 
-VALIDATE_EVERY_S = 300.0
-BUDGET_S = 60.0
-"""Longest validation, and (by the clock) a tenth of the time at most."""
-VALIDATIONS = 20
-"""How often a training that keeps its best measures itself."""
-
 CONDITIONS: tuple[tuple[float, float], ...] = ((0, 50), (0, 400), (2, 50), (4, 50), (4, 400), (6, 50))
 """(disc radius in pixels, electrons per pixel)."""
 
@@ -73,11 +67,16 @@ def bounded(pairs: tuple[Pair, ...], refocus: Callable[[Image], Image], budget_s
 
     A large network on one core would otherwise spend its night on being measured.
     """
+    frames = budget_s / (_took_s(refocus, pairs[0]) * len(CONDITIONS))
+    if frames * len(CONDITIONS) < len(pairs):  # the first run also warms up, on a GPU for seconds
+        frames = budget_s / (_took_s(refocus, pairs[0]) * len(CONDITIONS))
+    return pairs[: max(1, int(frames)) * len(CONDITIONS)]
+
+
+def _took_s(refocus: Callable[[Image], Image], pair: Pair) -> float:
     began = time.perf_counter()
-    refocus(pairs[0].seen)
-    spent_s = max(time.perf_counter() - began, 1e-9)
-    frames = max(1, int(budget_s / (spent_s * len(CONDITIONS))))
-    return pairs[: frames * len(CONDITIONS)]
+    refocus(pair.seen)
+    return max(time.perf_counter() - began, 1e-9)
 
 
 def measure(pairs: tuple[Pair, ...], refocus: Callable[[Image], Image]) -> dict[str, float]:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from semdaemon.refocus.networks import NetworkSpec
-from semdaemon.training import checkpoint, loop
+from semdaemon.training import checkpoint, feeding, loop
 from semdaemon.training.corpus import Corpus, corpus_of_scenes
 from semdaemon.training.feeding import feed, workers_for
-from semdaemon.training.recipe import OURS
+from semdaemon.training.recipe import MRN, OURS
 
 TINY = NetworkSpec(filters=4, blocks=1, kernel=3, unshuffle=2, residual=True, detach=False)
 FAST = replace(OURS, crop_px=32, batch=2)
@@ -55,6 +57,15 @@ def test_pairs_are_made_between_the_steps_on_a_cpu_and_ahead_of_them_on_a_gpu() 
     assert workers_for(torch.device("cpu"), None) == 0
     assert 1 <= workers_for(torch.device("cuda"), None) <= 8
     assert workers_for(torch.device("cuda"), 3) == 3
+
+
+@pytest.mark.parametrize(("free_mib", "expected"), [(4096, (8, 4)), (64, (8, 1)), (32, (5, 1)), (1, (1, 1))])
+def test_workers_keep_to_a_container_s_small_shared_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free_mib: int, expected: tuple[int, int]
+) -> None:
+    monkeypatch.setattr(feeding, "_SHARED", tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=free_mib * 2**20))
+    assert feeding.fitting(8, MRN) == expected  # ten pairs of 256 px are 5 MiB
 
 
 @pytest.mark.gpu

@@ -3,8 +3,11 @@ from __future__ import annotations
 import csv
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,6 +23,7 @@ from semdaemon.training.recipe import OURS, PUBLISHED, batch, learning_rate, sam
 
 TINY = NetworkSpec(filters=4, blocks=1, kernel=3, unshuffle=2, residual=True, detach=False)
 FAST = replace(OURS, crop_px=32, batch=2, warm_up_iterations=2)
+ADAM = torch.optim.Adam
 
 
 @pytest.fixture
@@ -73,6 +77,59 @@ def test_a_training_cut_in_two_ends_like_one_in_one_piece(frames: Path, tmp_path
     halves = weights(loop.train(plan(frames, tmp_path / "b", 6)))
     for name, value in whole.items():
         torch.testing.assert_close(value, halves[name], rtol=0, atol=0)
+
+
+def test_a_training_with_a_fused_optimiser_goes_on_as_if_never_stopped(
+    frames: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a GPU: the fused step reads parameter and state by their place in memory, not by their index."""
+    monkeypatch.setattr(torch.optim, "Adam", fused_adam)
+    trainer = loop.Trainer(plan(frames, tmp_path, 4))
+    for _ in range(3):
+        trainer.step()
+    trainer.save()
+    again = loop.Trainer(plan(frames, tmp_path, 4))
+    again.resume()
+    for one in (trainer, again):
+        one.step()
+    for name, value in trainer.net.state_dict().items():
+        torch.testing.assert_close(again.net.state_dict()[name], value, rtol=0, atol=0)
+    for parameter, state in again.optimiser.state.items():
+        assert state["exp_avg"].stride() == parameter.stride()  # CUDA refuses the step otherwise
+
+
+def fused_adam(*given: Any, **named: Any) -> torch.optim.Optimizer:
+    return ADAM(*given, **{**named, "fused": True})
+
+
+def test_the_first_line_of_progress_has_a_loss_also_where_it_is_read_now_and_then(
+    frames: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trainer = loop.Trainer(plan(frames, tmp_path, 2))
+    trainer._look_every = 10  # as on a GPU
+    trainer.run()
+    said = capsys.readouterr().err
+    assert "iteration 1 " in said
+    assert "nan" not in said
+
+
+def test_waiting_for_workers_is_a_share_of_this_run_and_leaves_their_start_out(
+    frames: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = loop.Trainer(replace(plan(frames, tmp_path, 10), workers=1))
+    pair = loop.feed(trainer.corpus, FAST, 0, start=0, workers=0, pinned=False).__next__()
+    monkeypatch.setattr(loop, "feed", lambda *_, **__: slowly([1.5, 0.1, 0.1], pair))
+    trainer.progress.iteration, trainer.progress.elapsed_s = 1000, 3600.0  # an earlier slice of time
+    for _ in range(3):
+        trainer._next_batch()
+    assert trainer._standing(first=0).waiting > 0.2
+    assert trainer._waited_s < 1.4
+
+
+def slowly(pauses_s: list[float], pair: Any) -> Iterator[Any]:
+    for pause_s in pauses_s:
+        time.sleep(pause_s)
+        yield pair
 
 
 def test_the_loss_falls(frames: Path, tmp_path: Path) -> None:

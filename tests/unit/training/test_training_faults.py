@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 from PIL import Image
@@ -21,9 +22,11 @@ from PIL import Image
 from semdaemon.errors import SemdaemonError
 from semdaemon.refocus.networks import NetworkSpec
 from semdaemon.training import checkpoint, degrade, loop
+from semdaemon.training.device import multiplies_bfloat16
 from semdaemon.training.loss import loss
 from semdaemon.training.recipe import OURS
 from semdaemon.training.stopping import TrainingStoppedError
+from semdaemon.training.validation import CONDITIONS, Pair, bounded
 
 TINY = NetworkSpec(filters=4, blocks=1, kernel=3, unshuffle=2, residual=True, detach=False)
 FAST = replace(OURS, crop_px=32, batch=1, warm_up_iterations=2)
@@ -168,6 +171,68 @@ def test_a_loss_that_is_no_number_ends_the_training_with_the_last_good_checkpoin
     assert iteration_of(tmp_path / checkpoint.NAME) == 2
     kept = checkpoint.read_average(tmp_path / checkpoint.NAME)
     assert all(bool(value.isfinite().all()) for value in kept.values())
+
+
+def test_weights_that_are_no_numbers_are_never_saved(frames: Path, tmp_path: Path) -> None:
+    """Where a finite loss had an infinite gradient: the loss would only tell at the next step."""
+    plan = saved(frames, tmp_path)
+    trainer = loop.Trainer(plan)
+    trainer.resume()
+    trainer.average["fine.head.weight"][0] = float("nan")
+    with pytest.raises(SemdaemonError) as caught:
+        trainer.save()
+    assert caught.value.code == "loss_not_finite"
+    assert "of iteration 2" in caught.value.message
+    assert iteration_of(tmp_path / checkpoint.NAME) == 2
+
+
+def test_a_batch_too_large_for_the_accelerator_says_what_to_make_smaller(
+    frames: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> torch.Tensor:
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory.")
+
+    plan = saved(frames, tmp_path)
+    monkeypatch.setattr(loop, "loss", full)
+    with pytest.raises(SemdaemonError) as caught:
+        loop.train(plan)
+    assert caught.value.code == "out_of_memory"
+    assert "batch of 1 and a crop of 32 px" in caught.value.message
+    assert "--batch" in caught.value.remedy
+    assert iteration_of(tmp_path / checkpoint.NAME) == 2
+
+
+@pytest.mark.parametrize("name", ["gpu", "cuda:99"])
+def test_a_device_that_is_not_there_is_a_clear_error(frames: Path, tmp_path: Path, name: str) -> None:
+    with pytest.raises(SemdaemonError) as caught:
+        loop.train(loop.Plan(data=frames, out=tmp_path, spec=TINY, recipe=FAST, device=name))
+    assert caught.value.code == "device_missing"
+    assert name in caught.value.message
+    assert "\n" not in caught.value.message
+    assert "--device" in caught.value.remedy
+
+
+def test_gpus_older_than_bfloat16_train_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    of_card = {"H100": (9, 0), "A100": (8, 0), "T4": (7, 5)}
+    found = {}
+    for card, capability in of_card.items():
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _, c=capability: c)
+        found[card] = multiplies_bfloat16(torch.device("cuda"))
+    assert found == {"H100": True, "A100": True, "T4": False}
+
+
+def test_a_slow_first_run_does_not_shrink_the_validation() -> None:
+    """A GPU spends seconds on choosing its kernels, once."""
+    blank = np.zeros((16, 16), np.float32)
+    pairs = tuple(Pair(0, 50, blank, blank) for _ in range(8 * len(CONDITIONS)))
+    pauses_s = iter([0.05])
+
+    def warming(seen: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        time.sleep(next(pauses_s, 0))
+        return seen
+
+    assert len(bounded(pairs, warming, budget_s=1.0)) == len(pairs)
+    assert len(bounded(pairs, lambda seen: time.sleep(0.05) or seen, budget_s=0.7)) == 2 * len(CONDITIONS)
 
 
 @pytest.fixture

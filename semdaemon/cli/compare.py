@@ -75,6 +75,8 @@ def command(
     if (data is None) == (not files and folder is None):
         raise click.UsageError("give sharp frames with --data, or frames as they are (FILES, --frames).")
     cards = load_card(weights_a), load_card(weights_b)
+    for card in cards:
+        read_tensors(card)  # a card may vouch for another file than the one beside it
     if cards[0].sha256 == cards[1].sha256:
         raise click.UsageError(
             f"{weights_a} and {weights_b} are the same weights (sha256 {cards[0].sha256[:12]})."

@@ -64,6 +64,8 @@ def show_frames(compared: Sequence[tuple[str, Side, Side, Agreement]], names: tu
 
 def summary(compared: Sequence[tuple[str, Side, Side, Agreement]], names: tuple[str, str]) -> list[str]:
     """What frames without a truth can show, in words."""
+    if not any(side.regions for _, a, b, _ in compared for side in (a, b)):
+        return ["Neither found anything to refocus in these frames, so there is nothing to compare."]
     lines = []
     for place, name in enumerate(names, 1):
         sides: list[Side] = [entry[place] for entry in compared]  # type: ignore[misc]

@@ -115,7 +115,6 @@ def _plan(
     **other: Any,
 ) -> tuple[Plan, str]:
     """The plan that the options describe, and the name of its network."""
-    from semdaemon.refocus.networks import NetworkSpec
     from semdaemon.training import plan as plans
     from semdaemon.training import starting, tuning
 
@@ -129,7 +128,7 @@ def _plan(
     if validation_fraction is None:
         validation_fraction = tuning.FRACTION if fine else 0.15
     plan = plans.Plan(
-        spec=plans.spec_of(name, chosen) if network or start is None else NetworkSpec(**start.spec),
+        spec=plans.spec_of(name, chosen) if network or start is None else start.network,
         recipe=plans.adapted(chosen, batch, learning_rate, radius_px, crop),
         single_scale=name == "srn",
         minutes=minutes or (tuning.MINUTES if fine and not iterations else None),

@@ -8,8 +8,8 @@ The halo is the theoretical reach of one SRN, so every tile equals the same pixe
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from typing import Literal, Protocol
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from semdaemon.errors import WeightsError, WorkerError
 from semdaemon.frame import FloatImage, Mask
-from semdaemon.refocus.networks import MRN, SRN, NetworkSpec
+from semdaemon.refocus.networks import MRN, SRN, NetworkSpec, fill
 from semdaemon.refocus.weights import WeightsCard, read_tensors
 
 # Enlarging by Up2x looks one pixel of the coarser scale around itself.
@@ -70,7 +70,7 @@ def choose_device(name: str) -> str:
         raise WorkerError(
             "device_missing",
             f"Device '{name}' was asked for, but torch {torch.__version__} finds none on this machine.",
-            remedy='Set worker.device = "auto", or install the torch build that fits the GPU.',
+            remedy='Use the device "auto" (worker.device, --device), or install the torch build for the GPU.',
         )
     return name
 
@@ -178,7 +178,12 @@ def _needed_below(wanted: Mask, spec: NetworkSpec) -> Mask:
 
 
 def spec_of(card: WeightsCard) -> NetworkSpec:
-    """The architecture that a card names.
+    """The architecture that a card names; raises as `spec_from`."""
+    return spec_from(card.spec, f"The card of '{card.name}'")
+
+
+def spec_from(fields: Mapping[str, Any], where: str) -> NetworkSpec:
+    """The architecture that the fields of a card or checkpoint describe; ``where`` they stand is told.
 
     Raises
     ------
@@ -186,11 +191,11 @@ def spec_of(card: WeightsCard) -> NetworkSpec:
         ``weights_unknown_architecture`` where it cannot be built by this version.
     """
     try:
-        return NetworkSpec(**card.spec)
+        return NetworkSpec(**fields)
     except (TypeError, ValueError) as error:
         raise WeightsError(
             "weights_unknown_architecture",
-            f"The card of '{card.name}' names a network that cannot be built here ({card.spec}): {error}",
+            f"{where} names a network that cannot be built here ({dict(fields)}): {error}",
             remedy="Use the version of semdaemon that trained these weights, or train them anew.",
         ) from error
 
@@ -209,8 +214,8 @@ def load_network(card: WeightsCard) -> MRN:
         name: torch.from_numpy(np.array(value, np.float32)) for name, value in read_tensors(card).items()
     }
     try:
-        net.load_state_dict(tensors)
-    except RuntimeError as error:
+        fill(net, tensors)
+    except ValueError as error:
         raise WeightsError(
             "weights_mismatch",
             f"Weights '{card.name}' do not fit the network their card names ({card.spec}): {error}",
@@ -219,4 +224,4 @@ def load_network(card: WeightsCard) -> MRN:
     return net.eval().requires_grad_(False)
 
 
-__all__ = ["SRN", "Engine", "TorchEngine", "choose_device", "load_network", "spec_of"]
+__all__ = ["SRN", "Engine", "TorchEngine", "choose_device", "load_network", "spec_from", "spec_of"]

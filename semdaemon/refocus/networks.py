@@ -10,6 +10,7 @@ and handed to the next beside that scale's own picture:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -198,6 +199,28 @@ def _start_near_identity(net: nn.Module) -> None:
             elif isinstance(module, Up2x):
                 module.conv.weight.zero_()
                 module.conv.weight[:, :, 1, 1] = 1
+
+
+def fill(net: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Put tensors into a network, by parameter name.
+
+    Raises
+    ------
+    ValueError
+        They are another network's: how many are missing, unknown or of another shape, with the first of each.
+    """
+    wanted = {name: value.shape for name, value in net.state_dict().items()}
+    kinds = {
+        "missing": sorted(wanted.keys() - tensors.keys()),
+        "unknown": sorted(tensors.keys() - wanted.keys()),
+        "of another shape": sorted(
+            n for n in wanted.keys() & tensors.keys() if tensors[n].shape != wanted[n]
+        ),
+    }
+    wrong = [f"{len(names)} are {kind} ('{names[0]}' first)" for kind, names in kinds.items() if names]
+    if wrong:
+        raise ValueError(f"of {len(wanted)} tensors {', '.join(wrong)}")
+    net.load_state_dict(tensors)
 
 
 def parameters_of(net: nn.Module) -> int:

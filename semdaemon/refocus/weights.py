@@ -61,7 +61,8 @@ class WeightsCard:
     trust
         How far results can be trusted, see `semdaemon.refocus.trust.from_card`; empty where not measured.
     started_from
-        ``name`` and ``sha256`` of the weights that a fine-tuning began with; empty for others.
+        ``name``, ``sha256``, ``iterations`` and ``recipe`` of the weights that the training began with; empty
+        where it began from nothing.
     fine_tuning
         What it gained on frames set aside (``own_frames``, a validation, not held-out) and on general scenes
         (``general_scenes``), see `semdaemon.training.tuning`.
@@ -205,9 +206,12 @@ def _raw_card(path: Path) -> dict[str, Any]:
         if not isinstance(raw, dict):
             raise TypeError(f"it holds a {type(raw).__name__} instead of an object")
     except (OSError, ValueError, TypeError, RecursionError) as error:
+        card = path.with_suffix(".json").name
         raise WeightsError(
             "weights_card_missing",
-            f"{path.name} needs its model card {path.with_suffix('.json').name} beside it: {error}",
+            f"{path} has no model card {card} beside it."
+            if isinstance(error, FileNotFoundError)
+            else f"The model card {card} beside {path} cannot be read: {error}",
             remedy="Keep the two files of a training together; `semdaemon train` writes both.",
         ) from error
     return raw

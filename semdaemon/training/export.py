@@ -77,6 +77,8 @@ def export(
         "pixel_statistics": header.get("pixel_statistics") or pixel_statistics(data, header["train_frames"]),
         "halo_px": {"theoretical": NetworkSpec(**header["spec"]).radius_px},
     }
+    if header.get("started_from"):
+        card["started_from"] = header["started_from"]
     if not header.get("single_scale"):
         card["halo_px"] |= _halo(header, half)
     target.parent.mkdir(parents=True, exist_ok=True)

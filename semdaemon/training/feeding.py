@@ -143,5 +143,7 @@ def _from_workers(
 
 
 def _begin(_number: int) -> None:
-    # Ctrl-C goes to the whole group of processes; the training itself decides when its workers end.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Ctrl-C and timeout(1) tell the whole group of processes, and a training whose workers die cannot end the
+    # step under way; it ends them itself, and they end by themselves where it is gone.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)

@@ -100,7 +100,8 @@ def refuse_too_few(usable: int, remarks: Remarks, folder: object) -> None:
         raise SemdaemonError(
             "too_few_frames",
             f"{folder} has {usable} usable frames; at least {LEAST_FRAMES} are needed. {why}".rstrip(),
-            remedy=f"Add sharp frames, {GOOD_FRAMES} or more; with --crop smaller, smaller frames serve.",
+            remedy=f"Add sharp frames, {GOOD_FRAMES} or more"
+            + ("; with a smaller --crop, smaller frames serve." if remarks.small else "."),
         )
     if usable < GOOD_FRAMES:
         remarks.more.append(

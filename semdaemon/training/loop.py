@@ -38,7 +38,7 @@ from semdaemon.training.plan import (
     spec_of,
 )
 from semdaemon.training.recipe import learning_rate
-from semdaemon.training.starting import tensors_to_start_from
+from semdaemon.training.starting import start_with
 from semdaemon.training.stopping import Stop, TrainingStoppedError
 from semdaemon.training.telling import Standing, Teller, say
 from semdaemon.training.validation import Validator, validation_pairs
@@ -81,8 +81,7 @@ class Trainer:
         )
         net = networks.build_srn(plan.spec) if plan.single_scale else networks.build(plan.spec)
         self.net: nn.Module = net.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        if plan.start_from:
-            self.net.load_state_dict(tensors_to_start_from(plan.start_from, plan.spec))
+        self._start = start_with(self.net, plan.start_from, plan.spec) if plan.start_from else None
         self.average = {k: v.detach().clone() for k, v in self.net.state_dict().items()}
         on_gpu = self.device.type == "cuda"
         torch.backends.cudnn.benchmark = on_gpu  # all crops have one size
@@ -179,7 +178,7 @@ class Trainer:
         first, saved = self.progress.iteration, time.monotonic()
         if first == 0 and self.plan.patience:
             self._validate(teller)  # the start may be the best there is
-        while self.fraction_done < 1 and stop.exit_code is None:
+        while self.fraction_done < 1 and stop.exit_code is None and not self.validator.out_of_patience:
             self.step()
             now = time.monotonic()
             self.progress.elapsed_s = now - began
@@ -187,12 +186,11 @@ class Trainer:
                 teller.stands(self._standing(first))
             if self.validator.due(self.fraction_done):
                 self._validate(teller)
-                if self.validator.out_of_patience:
-                    teller.say(f"No gain since iteration {self.validator.best_iteration}: stopped early.")
-                    break
             if now - saved > CHECKPOINT_EVERY_S:
                 self._or_tell(teller, self.save)
                 saved = time.monotonic()
+        if self.validator.out_of_patience:
+            teller.say(f"No gain since iteration {self.validator.best_iteration}: stopped early.")
         if stop.exit_code is None and self.validator.measured_iteration != self.progress.iteration:
             self._validate(teller)
         self.save()
@@ -315,6 +313,7 @@ class Trainer:
             "seed": self.plan.seed,
             "validation_fraction": self.plan.validation_fraction,
             "length": length_of(self.plan),
+            "started_from": self._start.facts if self._start else {},
             "train_frames": [frame.name for frame in self.corpus.train],
             "frames": self._frames(),
             "pixel_statistics": self._pixel_statistics,

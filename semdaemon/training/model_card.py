@@ -89,9 +89,13 @@ def _trust(card: WeightsCard) -> list[str]:
 
 
 def _tuning(card: WeightsCard) -> list[str]:
-    """What a fine-tuned network began with and gained, where it is one."""
-    if not card.started_from or not card.fine_tuning:
+    """What the training began with, and what a fine-tuned network gained, where it is one."""
+    if not card.started_from:
         return []
+    start = f"`{card.started_from['name']}` (sha256 `{card.started_from['sha256'][:12]}`)"
+    if not card.fine_tuning:
+        done, recipe = (card.started_from.get(key, "") for key in ("iterations", "recipe"))
+        return [f"- It went on from {start}, after {done or 0:,} iterations by recipe `{recipe}`."]
     own, general = (card.fine_tuning[part] for part in ("own_frames", "general_scenes"))
     sides = [
         f"{part['gain_db']:+.2f} dB ({part['low_db']:+.2f} to {part['high_db']:+.2f}, 95 % over "
@@ -99,7 +103,6 @@ def _tuning(card: WeightsCard) -> list[str]:
         f"on {part['frames']} {of}"
         for part, of in ((own, "frames set aside (validation, not held-out)"), (general, "general scenes"))
     ]
-    start = f"`{card.started_from['name']}` (sha256 `{card.started_from['sha256'][:12]}`)"
     kept = "" if card.fine_tuning["better"] else " No gain beyond chance: these are the weights of the start."
     return [f"- Fine-tuned from {start}; against it {' and '.join(sides)}.{kept}"]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from semdaemon.errors import SemdaemonError
+from semdaemon.errors import SemdaemonError, SettingsError
 from semdaemon.refocus import networks
 from semdaemon.training.recipe import PUBLISHED, RECIPES, Recipe, margin_px
 
@@ -55,6 +55,18 @@ class Plan:
     workers: int | None = None
     stop_after_minutes: float | None = None
     patience: int | None = None
+
+    def __post_init__(self) -> None:
+        """Raises ``crop_not_divisible``, a `SettingsError`, where the network cannot halve its crops."""
+        multiple = self.spec.unshuffle if self.single_scale else self.spec.multiple
+        crop_px = self.recipe.crop_px
+        if crop_px % multiple:
+            raise SettingsError(
+                "crop_not_divisible",
+                f"Crops of {crop_px} px do not divide into this network's scales: it needs multiples of "
+                f"{multiple} px.",
+                remedy=f"Give --crop {math.ceil(crop_px / multiple) * multiple}.",
+            )
 
     @property
     def needed_px(self) -> int:

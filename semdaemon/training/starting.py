@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from torch import Tensor
+from torch import Tensor, nn
 
 from semdaemon.errors import WeightsError
-from semdaemon.refocus.networks import NetworkSpec
+from semdaemon.refocus.engine import spec_from
+from semdaemon.refocus.networks import NetworkSpec, fill
 from semdaemon.refocus.weights import load_card, read_tensors
 from semdaemon.training import checkpoint
 
@@ -26,7 +27,9 @@ class Start:
     Attributes
     ----------
     name, sha256
-        Of the file; what the card of the result calls ``started_from``.
+        Of the file.
+    iterations, recipe
+        How it was trained itself: steps, and name of the recipe.
     path
         The safetensors file.
     spec
@@ -39,7 +42,19 @@ class Start:
     sha256: str
     path: Path
     spec: Mapping[str, Any]
+    iterations: int
+    recipe: str
     is_weights: bool
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the card of the result calls ``started_from``."""
+        return {key: getattr(self, key) for key in ("name", "sha256", "iterations", "recipe")}
+
+    @property
+    def network(self) -> NetworkSpec:
+        """Its architecture; raises ``weights_unknown_architecture`` where it cannot be built here."""
+        return spec_from(self.spec, str(self.path))
 
     def tensors(self) -> dict[str, Tensor]:
         """The tensors by parameter name, float32."""
@@ -67,15 +82,17 @@ def start_of(path: Path) -> Start:
     if _is_checkpoint(path):
         header = checkpoint.read_header(path)
         sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-        name = f"checkpoint of iteration {header['progress']['iteration']}"
-        return Start(name, sha256, path, header["spec"], is_weights=False)
+        done, recipe = header["progress"]["iteration"], header["recipe"]["name"]
+        name = f"checkpoint of iteration {done}"
+        return Start(name, sha256, path, header["spec"], done, recipe, is_weights=False)
     card = load_card(path)
     read_tensors(card)
-    return Start(card.name, card.sha256, card.path, card.spec, is_weights=True)
+    recipe = str(card.degradations.get("name", ""))
+    return Start(card.name, card.sha256, card.path, card.spec, card.iterations, recipe, is_weights=True)
 
 
-def tensors_to_start_from(path: Path, spec: NetworkSpec) -> dict[str, Tensor]:
-    """The tensors at a path, for a network of ``spec``.
+def start_with(net: nn.Module, path: Path, spec: NetworkSpec) -> Start:
+    """Put the tensors at a path into a network of ``spec``; gives where they are from.
 
     Raises
     ------
@@ -90,7 +107,16 @@ def tensors_to_start_from(path: Path, spec: NetworkSpec) -> dict[str, Tensor]:
             f"({_said(spec.as_dict())}).",
             remedy="Leave --network away: a fine-tuning takes the network of what it starts from.",
         )
-    return start.tensors()
+    try:
+        fill(net, start.tensors())
+    except ValueError as error:
+        raise WeightsError(
+            "weights_mismatch",
+            f"{start.path} does not fit the network that it is said to be of ({_said(start.spec)}): {error}",
+            remedy="Use the weights with the card that was written beside them; those of a single scale need "
+            "--network srn.",
+        ) from error
+    return start
 
 
 def _is_checkpoint(path: Path) -> bool:

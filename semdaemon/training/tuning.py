@@ -129,7 +129,7 @@ def judge(start: Start, tuned: Path, validation: Sequence[CorpusFrame], *, devic
         Frames that were not trained on. They chose when to stop, so their gain is a little flattered.
     """
     states = (start.tensors(), checkpoint.read_average(tuned))
-    before, after = (_refocus(NetworkSpec(**start.spec), tensors, device) for tensors in states)
+    before, after = (_refocus(start.network, tensors, device) for tensors in states)
     general = corpus_of_scenes(8, 256, seed=_GENERAL_SEED)
     return Verdict(
         _judged(validation[:_MOST_FRAMES], before, after),
@@ -157,7 +157,7 @@ def finish(plan: Plan, tuned: Path, target: Path, *, network: str) -> tuple[dict
         shutil.copyfile(start.path, target)
         card = json.loads(start.path.with_suffix(".json").read_text(encoding="utf-8"))
         card["name"] = target.stem
-    card["started_from"] = {"name": start.name, "sha256": start.sha256}
+    card["started_from"] = start.facts
     card["fine_tuning"] = {**verdict.as_dict(), "frames_of": plan.data.name if plan.data else "simulator"}
     write_card(target, card)
     return card, verdict

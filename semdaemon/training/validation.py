@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import csv
-import json
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -148,7 +147,7 @@ class Validator:
             self.pairs, self._bounded = bounded(self.pairs, refocus, BUDGET_S), True
         table = measure(self.pairs, refocus)
         row = facts | {name: round(value, 3) for name, value in table.items()}
-        tell("gain in dB: " + json.dumps(row))
+        tell(_sentence(facts["iteration"], table))
         try:
             _append(self._log, row)
         except OSError as error:
@@ -165,7 +164,12 @@ class Validator:
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint keeps."""
-        kept = {"iteration": self.best_iteration, "without_gain": self.without_gain, "pairs": len(self.pairs)}
+        kept = {
+            "iteration": self.best_iteration,
+            "without_gain": self.without_gain,
+            "pairs": len(self.pairs),
+            "measured_iteration": self.measured_iteration,
+        }
         return kept | ({"db": self.best_db} if math.isfinite(self.best_db) else {})
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -173,6 +177,7 @@ class Validator:
         self.best_iteration = state.get("iteration", 0)
         self.best_db = state.get("db", -math.inf)
         self.without_gain = state.get("without_gain", 0)
+        self.measured_iteration = state.get("measured_iteration", -1)
         if "db" in state:
             self.pairs, self._bounded = self.pairs[: state["pairs"]], True
 
@@ -182,6 +187,19 @@ class Validator:
             return True
         self.without_gain += 1
         return False
+
+
+def _sentence(iteration: int, table: Mapping[str, float]) -> str:
+    """A validation in one line; the keys of the conditions are written out."""
+    gains = ", ".join(
+        f"{name.replace('R', 'R ', 1).replace('_N', ' px at ', 1)} e/px {gain:+.2f}"
+        for name, gain in table.items()
+        if name.startswith("R")
+    )
+    return (
+        f"iteration {iteration}: gain over the input {table['mean']:+.2f} dB "
+        f"(worst crop {table['worst']:+.2f}; disc {gains})"
+    )
 
 
 def _append(log: Path, row: dict[str, Any]) -> None:

@@ -25,16 +25,16 @@ def verdict(result: Comparison, a: str, b: str) -> list[str]:
 def _overall(result: Comparison, a: str, b: str) -> str:
     difference = result.overall_db
     interval = f"95 % interval over {result.drawn.over} {difference.low:+.2f} to {difference.high:+.2f}"
-    measured = f"{difference.mean:+.2f} dB ({interval})"
+    measured = f"{b} less {a}: {difference.mean:+.2f} dB ({interval})"
     if result.drawn.count < LEAST_DRAWN:
         needed = f"at least {LEAST_DRAWN} are needed"
         if result.drawn.whole:
             needed = f"frames of {needed}; an index.csv with columns file,group says better than names do"
-        return f"{result.drawn} cannot show which is better ({needed}): {b} - {a} {measured}."
+        return f"{result.drawn} cannot show which is better ({needed}): {measured}."
     if difference.sign == 0:
-        return f"Over all conditions these {result.drawn} can show no difference: {b} - {a} {measured}."
+        return f"Over all conditions these {result.drawn} can show no difference: {measured}."
     better = b if difference.sign > 0 else a
-    return f"Over all conditions {better} is better on these {result.drawn}: {b} - {a} {measured}."
+    return f"Over all conditions {better} is better on these {result.drawn}: {measured}."
 
 
 def _by_condition(result: Comparison, a: str, b: str) -> list[str]:

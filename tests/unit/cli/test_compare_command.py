@@ -14,10 +14,12 @@ from click.testing import CliRunner, Result
 from safetensors.numpy import save
 
 from semdaemon.cli import cli
+from semdaemon.cli.comparelines import summary
 from semdaemon.errors import SemdaemonError
 from semdaemon.refocus.weights import load_card, read_tensors
 from semdaemon.simulate.scenes import scene
 from semdaemon.training.degrade import blur, expose, probe_kernel, quantise
+from semdaemon.training.evaluation.agreement import Agreement, Side
 
 
 @pytest.fixture(autouse=True)
@@ -91,6 +93,14 @@ def test_sharp_frames_give_differences_and_a_verdict(tuned: Path, tmp_path: Path
     assert len(list(out.glob("*.png"))) == 5
 
 
+def test_frames_in_which_nothing_is_blurred_are_said_to_show_nothing() -> None:
+    pixels = np.zeros((8, 8), np.uint8)
+    idle = Side(pixels, pixels > 0, 0, 0, None, 0.0, None, None, 0.0)
+    apart = Agreement(1.0, None, None, 0.0, 0.0, None)
+    said = summary([("sharp.tif", idle, idle, apart)], ("a", "b"))
+    assert said == ["Neither found anything to refocus in these frames, so there is nothing to compare."]
+
+
 def test_wrong_usage_is_told(tuned: Path, tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
@@ -126,3 +136,14 @@ def test_weights_that_do_not_hold_are_refused_before_any_frame(tuned: Path, tmp_
         error = _run("light", path, *where).exception
         assert isinstance(error, SemdaemonError)
         assert error.code == code
+
+
+def test_a_file_changed_under_its_own_card_is_not_taken_for_the_same_weights(tmp_path: Path) -> None:
+    card = load_card("light")
+    content = bytearray(card.path.read_bytes())
+    content[-5] ^= 1
+    (tmp_path / "light.safetensors").write_bytes(bytes(content))
+    (tmp_path / "light.json").write_bytes(card.path.with_suffix(".json").read_bytes())
+    result = _run("light", tmp_path / "light.safetensors", "--data", tmp_path)
+    assert isinstance(result.exception, SemdaemonError)
+    assert result.exception.code == "weights_hash_mismatch"

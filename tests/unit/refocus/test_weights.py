@@ -81,11 +81,15 @@ def test_missing_weights_have_a_remedy(tmp_path: Path) -> None:
 def test_weights_without_a_card_are_refused(copied: Path) -> None:
     copied.with_suffix(".json").unlink()
     assert code_of(copied) == "weights_card_missing"
+    with pytest.raises(WeightsError, match=rf"has no model card {copied.stem}\.json beside it"):
+        load_card(copied)
 
 
 def test_a_card_that_is_not_one_is_refused(copied: Path) -> None:
     copied.with_suffix(".json").write_text("[]")
     assert code_of(copied) == "weights_card_missing"
+    with pytest.raises(WeightsError, match="cannot be read: it holds a list"):
+        load_card(copied)
 
 
 def test_changed_weights_are_refused(copied: Path) -> None:

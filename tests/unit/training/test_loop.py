@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import subprocess
 import sys
 import time
@@ -145,6 +146,24 @@ def test_a_log_of_the_gains_is_kept(frames: Path, tmp_path: Path) -> None:
         rows = list(csv.DictReader(text))
     assert rows[-1]["iteration"] == "2"
     assert {"R4_N400", "mean", "worst"} <= set(rows[-1])
+
+
+def test_a_validation_is_told_in_words(
+    frames: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    loop.train(plan(frames, tmp_path, 1))
+    said = capsys.readouterr().err
+    assert re.search(r"iteration 1: gain over the input [+-]\d+\.\d\d dB \(worst crop [+-]\d", said)
+    assert re.search(r"R 4 px at 400 e/px [+-]\d+\.\d\d", said)
+
+
+def test_a_finished_training_that_is_asked_for_again_measures_nothing_twice(
+    frames: Path, tmp_path: Path
+) -> None:
+    for _ in range(2):
+        loop.train(plan(frames, tmp_path, 2))
+    with (tmp_path / "validation.csv").open() as text:
+        assert [row["iteration"] for row in csv.DictReader(text)] == ["2"]
 
 
 def test_another_network_in_the_output_folder_is_not_overwritten(frames: Path, tmp_path: Path) -> None:

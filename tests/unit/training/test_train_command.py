@@ -9,10 +9,13 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
+from semdaemon.cli import cli
 from semdaemon.cli.train import command
+from semdaemon.errors import SettingsError
 from semdaemon.refocus import networks, probe
 from semdaemon.refocus.weights import load_card, read_tensors
 from semdaemon.training import degrade, loop
+from semdaemon.training.model_card import page
 
 
 @pytest.fixture
@@ -49,12 +52,26 @@ def test_a_training_by_a_named_recipe_goes_on_from_the_shipped_weights(frames: P
     shipped, tuned = load_card("light"), load_card(tmp_path / "o" / "light.safetensors")
     before, after = (read_tensors(card)["fine.head.weight"] for card in (shipped, tuned))
     np.testing.assert_allclose(np.asarray(after, float), np.asarray(before, float), atol=1e-2)
+    began = {"name": "light", "sha256": shipped.sha256, "iterations": shipped.iterations}
+    assert tuned.started_from.items() >= began.items()
+    assert f"went on from `light` (sha256 `{shipped.sha256[:12]}`)" in page(tuned)
 
 
 def test_starting_from_nowhere_is_wrong_usage(tmp_path: Path) -> None:
     result = CliRunner().invoke(command, ["--from", "nowhere", "--out", str(tmp_path), "--iterations", "1"])
     assert result.exit_code == 2
     assert "light" in result.output
+
+
+@pytest.mark.parametrize(("network", "crop", "better"), [("light", 50, 56), ("mrn", 34, 36)])
+def test_a_crop_that_the_network_cannot_halve_is_wrong_usage(
+    frames: Path, tmp_path: Path, network: str, crop: int, better: int
+) -> None:
+    arguments = ["train", "--data", str(frames), "--network", network, "--crop", str(crop)]
+    result = CliRunner().invoke(cli, [*arguments, "--out", str(tmp_path), "--iterations", "1"])
+    assert isinstance(result.exception, SettingsError)  # exit code 2
+    assert result.exception.code == "crop_not_divisible"
+    assert f"--crop {better}" in result.exception.remedy
 
 
 def test_two_lengths_are_wrong_usage(tmp_path: Path) -> None:

@@ -278,7 +278,10 @@ def started(frames: Path, out: Path, *arguments: str) -> subprocess.Popen[str]:
     )
     options = ["--data", str(frames), "--out", str(out), "--batch", "1", "--crop", "32", "--threads", "1"]
     process = subprocess.Popen(
-        [sys.executable, "-c", code, *options, *arguments], stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", code, *options, *arguments],
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
     assert process.stderr is not None
     for line in process.stderr:
@@ -305,6 +308,17 @@ def test_an_interrupted_training_saves_and_says_how_to_go_on(
     assert "same command" in caught.value.remedy
     assert iteration_of(tmp_path / checkpoint.NAME) == 3  # the step under way was ended, and nothing lost
     assert signal.getsignal(number) is before
+
+
+@ON_POSIX
+def test_a_signal_to_the_whole_group_leaves_the_workers_to_the_training(frames: Path, tmp_path: Path) -> None:
+    """As Ctrl-C and timeout(1) send it: workers that died of it would take the step under way with them."""
+    process = started(frames, tmp_path, "--iterations", "100000", "--workers", "1")
+    os.killpg(process.pid, signal.SIGTERM)
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode == 128 + signal.SIGTERM, said
+    assert "saved" in said
+    assert iteration_of(tmp_path / checkpoint.NAME) > 0
 
 
 def test_a_killed_training_goes_on_from_its_last_checkpoint(frames: Path, tmp_path: Path) -> None:

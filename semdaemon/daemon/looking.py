@@ -77,7 +77,7 @@ def _excuse(parts: Parts, thread: WorkingThread) -> str:
     if gone:
         return gone[0]
     if thread.name != REFOCUS or parts.worker is None:
-        return ""
+        return parts.pipeline.silent if thread.name == SCORE else ""
     if waits := parts.pipeline.output_fault or parts.pipeline.away:
         return waits
     state = str(parts.worker.describe()["state"])

@@ -106,18 +106,27 @@ class Journal(JournalKeeping):
 
     # -- what is next ------------------------------------------------------------------------------------
 
-    def next_to_settle(self, now: float | None = None, *, newest_first: bool = True) -> Row | None:
+    def next_to_settle(
+        self, now: float | None = None, *, newest_first: bool = True, besides: Sequence[Path] = ()
+    ) -> Row | None:
         """The next frame to look at: seen or held, and due.
 
         The newest by the file's time, so that the live view is live; every fourth call the oldest,
         so that none starves. The row stays in its state until told otherwise.
+
+        Parameters
+        ----------
+        besides
+            Folders whose frames are left out: they cannot be reached just now.
         """
         newest = newest_first and next(self._settle_turns) % _EVERY_NTH_OLDEST != 0
         order = _NEWEST if newest else _OLDEST
         moment = self._clock() if now is None else now
         # A clock that was set back must not hold frames for as long: no wait is meant to be that far off.
-        query = f"SELECT * {_TO_SETTLE} AND (check_at <= ? OR check_at > ?) ORDER BY {order} LIMIT 1"
-        return self._first(query, (moment, moment + _FARTHEST_CHECK_S))
+        elsewhere, values = _elsewhere(besides)
+        due = f"(check_at <= ? OR check_at > ?){elsewhere}"
+        query = f"SELECT * {_TO_SETTLE} AND {due} ORDER BY {order} LIMIT 1"
+        return self._first(query, (moment, moment + _FARTHEST_CHECK_S, *values))
 
     def next_check_at(self) -> float | None:
         """When the next seen or held frame is due, seconds since 1970; None where none waits."""
@@ -126,20 +135,11 @@ class Journal(JournalKeeping):
         return None if due is None else float(due)
 
     def next_to_refocus(self, *, newest_first: bool = True, besides: Sequence[Path] = ()) -> Row | None:
-        """The next scored frame, focus map included; the same fairness as `next_to_settle`.
-
-        Parameters
-        ----------
-        besides
-            Folders whose frames are left out: they cannot be reached just now.
-        """
+        """The next scored frame, focus map included; the same parameters and fairness as `next_to_settle`."""
         newest = newest_first and next(self._refocus_turns) % _EVERY_NTH_OLDEST != 0
         order = _NEWEST if newest else _OLDEST
-        # Bytes, for a name need not be text; its separator, for /a/b is not above /a/bc.
-        above = [name_bytes(folder / "_")[:-1] for folder in besides]
-        elsewhere = " AND substr(CAST(path AS BLOB), 1, ?) != ?" * len(above)
+        elsewhere, values = _elsewhere(besides)
         next_key = f"SELECT key {_TO_REFOCUS}{elsewhere} ORDER BY {order} LIMIT 1"
-        values = tuple(value for each in above for value in (len(each), each))
         return self._first(f"{_WITH_MAP} WHERE key = ({next_key})", values)
 
     def attempt(self, key: int) -> int:
@@ -327,6 +327,14 @@ class Journal(JournalKeeping):
         set_columns(connection, key, state=state, reason=reason, detail=said, changed_at=now, **columns)
         if (state, reason) != (found["state"], found["reason"]):
             record_event(connection, key, now, state, reason, said)
+
+
+def _elsewhere(besides: Sequence[Path]) -> tuple[str, tuple[object, ...]]:
+    """The condition that a frame lies in none of these folders, and its values."""
+    # Bytes, for a name need not be text; its separator, for /a/b is not above /a/bc.
+    above = [name_bytes(folder / "_")[:-1] for folder in besides]
+    condition = " AND substr(CAST(path AS BLOB), 1, ?) != ?" * len(above)
+    return condition, tuple(value for each in above for value in (len(each), each))
 
 
 def _state_of(connection: sqlite3.Connection, key: int) -> str:

@@ -112,8 +112,9 @@ def was_interrupted(row: Row) -> bool:
 
 
 def root(row: Row) -> Path:
-    """The acquisition folder that a frame was found in."""
-    return row.path.parents[len(row.relative.parts) - 1]
+    """The acquisition folder that a frame was found in, or the folder next to it that is known."""
+    above = row.path.parents
+    return above[min(len(row.relative.parts), len(above)) - 1] if len(above) else row.path
 
 
 def poison(row: Row) -> FrameError:

@@ -46,6 +46,11 @@ class Pipeline:
         return None if self.refocusing is None else self.refocusing.outputs.fault or None
 
     @property
+    def silent(self) -> str:
+        """Which folder of frames to be scored does not answer just now; empty where all do."""
+        return "; ".join(f"{folder} does not answer" for folder in self.scoring.reach.silent)
+
+    @property
     def away(self) -> str:
         """Which folder of scored frames is gone just now; empty where none is."""
         return "" if self.refocusing is None else self.refocusing.away

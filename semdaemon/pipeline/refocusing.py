@@ -15,6 +15,7 @@ from semdaemon.journal import Row
 from semdaemon.outputs import Outputs, Saved
 from semdaemon.pipeline.cutoff import CutOff
 from semdaemon.pipeline.journey import MOST_ATTEMPTS, Journey, poison, root, was_interrupted
+from semdaemon.pipeline.reach import Reach
 from semdaemon.pipeline.workerwatch import WorkerWatch
 from semdaemon.provenance import provenance_of
 from semdaemon.refocus.sentences import objections
@@ -39,6 +40,7 @@ class Refocusing:
         self._watch = WorkerWatch(worker, journey.journal, journey.outbound, journey.metrics, journey.changed)
         self._jobs = CutOff(journey.journal, "refocused")
         self._again_at: dict[Path, float] = {}  # for each folder that is gone; monotonic seconds
+        self.reach = Reach()
         self.away = ""
 
     def restore(self) -> bool:
@@ -49,7 +51,7 @@ class Refocusing:
         if not (self._journal.ready() and self.outputs.ready(self.journey.settings.output)):
             return False
         self._jobs.take_up()
-        left_out = self._left_out()
+        left_out = [*self._left_out(), *self.reach.silent]
         row = self._journal.next_to_refocus(besides=left_out)
         if row is None:
             self.outputs.nothing_waits(self.journey.settings.output.folder)
@@ -57,6 +59,9 @@ class Refocusing:
                 self._again_at.clear()
                 self.away = ""
             self._watch.come_back()
+            return False
+        if not self.reach.answers(root(row)):
+            self._is_away(root(row), pause_s=0.0)  # left out for as long as it does not
             return False
         try:
             advanced = self._restore(row)
@@ -66,6 +71,10 @@ class Refocusing:
         if advanced and self._again_at.pop(root(row), None) is not None:
             self.away = _said_of(self._again_at)
         return advanced
+
+    def _is_away(self, folder: Path, pause_s: float) -> None:
+        self._again_at[folder] = time.monotonic() + pause_s
+        self.away = _said_of(self._again_at)
 
     def _left_out(self) -> list[Path]:
         """Folders that were gone a moment ago."""
@@ -106,8 +115,7 @@ class Refocusing:
         if not row.path.is_file() and not root(row).is_dir():
             # The share is gone, not the frame: it waits, scored, until the folder is back.
             self._journal.release(row.key)
-            self._again_at[root(row)] = time.monotonic() + _PAUSE_S
-            self.away = _said_of(self._again_at)
+            self._is_away(root(row), pause_s=_PAUSE_S)
             return False
         self.journey.unreadable(row, error)
         return True

@@ -16,7 +16,8 @@ from semdaemon.frame import Frame
 from semdaemon.journal import Row
 from semdaemon.pipeline.advising import Advising
 from semdaemon.pipeline.cutoff import CutOff
-from semdaemon.pipeline.journey import MOST_ATTEMPTS, Journey, poison, was_interrupted
+from semdaemon.pipeline.journey import MOST_ATTEMPTS, Journey, poison, root, was_interrupted
+from semdaemon.pipeline.reach import Reach
 from semdaemon.sources.settle import NotYet
 
 _log = structlog.get_logger("semdaemon")
@@ -37,6 +38,7 @@ class Scoring:
         self.clock = ClockWatch()
         self._journal, self._metrics, self._outbound = journey.journal, journey.metrics, journey.outbound
         self._looks = CutOff(journey.journal, "settled")
+        self.reach = Reach()
 
     def look(self) -> bool:
         """Take the next frame that may be complete as far as its score; False where none is due."""
@@ -44,9 +46,11 @@ class Scoring:
             return False
         self._looks.take_up()
         self._clock_was_set()
-        row = self._journal.next_to_settle()
+        row = self._journal.next_to_settle(besides=self.reach.silent)
         if row is None:
             return False
+        if not self.reach.answers(root(row)):
+            return True  # left out from here on, until it does
         try:
             return self._look(row)
         except Exception as error:
@@ -62,7 +66,8 @@ class Scoring:
 
     def look_due_at(self) -> float | None:
         """When the next look is due, seconds since 1970; None where that is not known."""
-        return None if self._journal.fault else self._journal.next_check_at()
+        # What is due in a folder that does not answer is due all the time.
+        return None if self._journal.fault or self.reach.silent else self._journal.next_check_at()
 
     def _look(self, row: Row) -> bool:
         interrupted = was_interrupted(row)

@@ -27,7 +27,7 @@ _HINTS_TOGETHER_S = 0.02
 _ROOT_CHECK_S = 1.0
 _AFTER_NEW_FOLDER_S = 0.25
 _REDELIVER_S = 60.0
-_SCAN_HANGS_S = 30.0
+_HANGS_S = 30.0
 # Most of the time that scans may take: a large tree is scanned less often rather than all the time.
 _SCAN_SHARE, _POLLING_SHARE = 0.05, 0.25
 
@@ -68,7 +68,7 @@ class FolderRoot:
         self._refused = ""
         self.counters = {"delivered": 0, "overflows": 0, "errors": 0}
         self._device, self._home_device = 0, 0
-        self._scan_began: float | None = None
+        self._turn_began: float | None = None
         self._handing_over_s = 0.0
         self._last_scan: tuple[float, float] | None = None
         self._files = 0
@@ -117,6 +117,7 @@ class FolderRoot:
         return min(_ROOT_CHECK_S, max(0.0, due - time.monotonic()))
 
     def _turn_safely(self) -> None:
+        self._turn_began = time.monotonic()
         try:
             self._turn()
         except (OSError, SemdaemonError) as error:
@@ -124,6 +125,8 @@ class FolderRoot:
         except Exception as error:  # noqa: BLE001 (the thread's edge: a root is never given up)
             _log.exception("folder failed", folder=str(self.path))
             self._complain(error)
+        finally:
+            self._turn_began = None
 
     def _complain(self, error: Exception) -> None:
         self.counters["errors"] += 1
@@ -254,18 +257,15 @@ class FolderRoot:
 
     def _scan(self) -> None:
         began, clock = time.time(), time.monotonic()
-        self._scan_began, self._handing_over_s = clock, 0.0
+        self._handing_over_s = 0.0
         redeliver = clock >= self._redeliver_due
         look = self._memory.begin(began, redeliver=redeliver)
         unreadable, folders = dict[str, str](), set[str]()
-        try:
-            found = walk(str(self.path), self._rules, entered=folders.add, unreadable=_noted_in(unreadable))
-            for some in _by(_DELIVERED_AT_ONCE, look.news(found)):
-                if self._stop.is_set():
-                    return
-                self._hand_over(some)
-        finally:
-            self._scan_began = None
+        found = walk(str(self.path), self._rules, entered=folders.add, unreadable=_noted_in(unreadable))
+        for some in _by(_DELIVERED_AT_ONCE, look.news(found)):
+            if self._stop.is_set():
+                return
+            self._hand_over(some)
         self._memory.end(look)
         self._hot.scanned(folders)
         self._tell_unreadable(unreadable)
@@ -346,10 +346,10 @@ class FolderRoot:
         )
 
     def _hanging(self) -> str:
-        began = self._scan_began
-        if began is None or time.monotonic() - began < _SCAN_HANGS_S:
+        began = self._turn_began
+        if began is None or time.monotonic() - began < _HANGS_S:
             return ""
-        return f"a scan has not come back for {time.monotonic() - began:.0f} s (is the network share there?)"
+        return f"a look has not come back for {time.monotonic() - began:.0f} s (is the network share there?)"
 
     def _unmounted(self) -> str:
         if self._files or not self._home_device or self._device == self._home_device:

@@ -20,7 +20,7 @@ from semdaemon.metrics import Metrics
 from semdaemon.outbound import Outbound
 from semdaemon.outputs import Outputs
 from semdaemon.pipeline import Journey, Pipeline, RecentFrames
-from semdaemon.settings import Folder, Output, Settings
+from semdaemon.settings import Folder, Output, Refocus, Settings
 from semdaemon.sources import Sighting
 from semdaemon.sources.reader import FileReader
 from semdaemon.standing import StandingFault
@@ -69,7 +69,10 @@ class Night:
 
     def __init__(self, folder: Path) -> None:
         self.acquired, self.out = folder / "acquired", folder / "out"
-        settings = Settings(folder=Folder(folders=(self.acquired,)), output=Output(folder=self.out))
+        watched = Folder(folders=(self.acquired,), settle_s=0.0, hold_s=0.0)
+        # Everything is blurred enough: what is refocused is not what is tested here.
+        everywhere = Refocus(everywhere=True)
+        settings = Settings(folder=watched, output=Output(folder=self.out), refocus=everywhere)
         files, self.metrics, self.steady = FileReader(settings.folder, settings.limits), Metrics(), Steady()
         scorer, networks = load_scorer("f4n", settings.focus), networks_of(settings)
         self.in_force = InForce(settings, settings.focus, scorer, files, {}, networks)
@@ -90,8 +93,8 @@ class Night:
         if event == "fault":
             self.faults.append(header)
 
-    def scored(self, name: str, root: Path | None = None) -> int:
-        """A frame that was scored and waits to be refocused, newer than those before it; its number."""
+    def seen(self, name: str, root: Path | None = None) -> int:
+        """A frame that a source saw, newer than those before it; its number."""
         path = (root or self.acquired) / name
         path.parent.mkdir(parents=True, exist_ok=True)
         seed = sum(map(ord, name))
@@ -103,7 +106,12 @@ class Night:
             [Sighting("folder", path.as_uri(), path, Path(name), about.st_size, about.st_mtime_ns)]
         )
         (row,) = self.journal.rows(limit=1)
-        (frame,) = read_frames(path, source="folder", limits=Settings().limits)
+        return row.key
+
+    def scored(self, name: str, root: Path | None = None) -> int:
+        """A frame that was scored and waits to be refocused, newer than those before it; its number."""
+        row = self.journal.row(self.seen(name, root))
+        (frame,) = read_frames(row.path, source="folder", limits=Settings().limits)
         one = np.ones((1, 1), np.float32)
         blurred = np.full((1, 1), BLURRED, np.uint8)
         map_ = FocusMap(128, frame.image_area, one, one, one, blurred, "test")

@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,6 +29,7 @@ from semdaemon.journal import Journal, find_journal
 from semdaemon.metrics import Metrics
 from semdaemon.outbound import Outbound
 from semdaemon.pipeline import Journey, Pipeline, RecentFrames
+from semdaemon.pipeline.reach import Reach
 from semdaemon.settings import Folder, Settings
 from semdaemon.sources import Sighting
 from semdaemon.sources.reader import FileReader
@@ -125,4 +134,114 @@ def test_frames_of_a_folder_that_is_back_go_on(tmp_path: Path, monkeypatch: pyte
     night.turns(5)
     assert [night.outcome(key) for key in keys] == [("published", "refocused")] * 3
     assert night.pipeline.away == ""
+    night.journal.close()
+
+
+class Share:
+    """Stands in for a disk that is asked, and hangs until it is let go; a real one is below."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._answers = folder, threading.Event()
+        self.asked = 0
+
+    def ask(self, folder: Path) -> None:
+        if folder == self._folder:
+            self.asked += 1
+            assert self._answers.wait(60)
+
+    def answer(self) -> None:
+        self._answers.set()
+
+
+def test_a_folder_that_hangs_holds_up_no_frame_of_another_one_to_be_refocused(tmp_path: Path) -> None:
+    night, share = Night(tmp_path), Share(tmp_path / "share")
+    assert night.pipeline.refocusing is not None
+    night.pipeline.refocusing.reach = Reach(share.ask)
+    sound = [night.scored(f"{n}.tif") for n in range(3)]
+    hanging = [night.scored(f"new{n}.tif", tmp_path / "share") for n in range(3)]
+    night.turns(20)
+    assert [night.outcome(key) for key in sound] == [("published", "refocused")] * 3
+    assert [night.outcome(key) for key in hanging] == [("scored", "")] * 3
+    assert str(tmp_path / "share") in night.pipeline.away
+    assert share.asked == 1  # one thread hangs, not one for each try
+    share.answer()
+    night.turns(20)
+    assert [night.outcome(key) for key in hanging] == [("published", "refocused")] * 3
+    assert night.pipeline.away == ""
+    night.journal.close()
+
+
+def test_a_folder_that_hangs_holds_up_no_frame_of_another_one_to_be_scored(tmp_path: Path) -> None:
+    night, share = Night(tmp_path), Share(tmp_path / "share")
+    night.pipeline.scoring.reach = Reach(share.ask)
+    sound = [night.seen(f"{n}.tif") for n in range(3)]
+    hanging = [night.seen(f"new{n}.tif", tmp_path / "share") for n in range(3)]
+    looks_until(night, lambda: all(night.outcome(key)[0] == "scored" for key in sound))
+    assert [night.outcome(key)[0] for key in hanging] == ["seen"] * 3
+    assert night.pipeline.silent == f"{tmp_path / 'share'} does not answer"
+    assert night.pipeline.look_due_at() is None  # else its thread would turn without rest
+    share.answer()
+    looks_until(night, lambda: all(night.outcome(key)[0] == "scored" for key in hanging))
+    assert night.pipeline.silent == ""
+    night.journal.close()
+
+
+def looks_until(night: Night, done: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not done():
+        assert time.monotonic() < deadline
+        if not night.pipeline.look():
+            time.sleep(0.02)
+
+
+@pytest.fixture
+def hung(tmp_path: Path) -> Iterator[tuple[Path, subprocess.Popen[bytes]]]:
+    """A mounted share with its server, which can be stopped."""
+    store, point = tmp_path / "store", tmp_path / "share"
+    store.mkdir()
+    point.mkdir()
+    uncached = ("-f", "-o", "attr_timeout=0,entry_timeout=0")
+    server = subprocess.Popen(["bindfs", *uncached, str(store), str(point)], stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 10
+    while not point.is_mount() and server.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    if not point.is_mount():
+        server.kill()
+        server.wait(10)
+        pytest.skip("nothing can be mounted here")
+    yield point, server
+    server.send_signal(signal.SIGCONT)
+    server.kill()
+    server.wait(10)
+    subprocess.run(["umount", "-l", str(point)], capture_output=True, check=False)
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux" or os.geteuid() != 0 or shutil.which("bindfs") is None,
+    reason="a share of our own needs root on Linux, and bindfs",
+)
+def test_frames_of_a_sound_folder_are_scored_and_refocused_while_a_real_share_hangs(
+    tmp_path: Path, hung: tuple[Path, subprocess.Popen[bytes]]
+) -> None:
+    point, server = hung
+    night = Night(tmp_path)
+    waiting = night.scored("waits.tif", point)
+    sound = [night.seen("a.tif")]
+    late = night.seen("late.tif", point)
+    server.send_signal(signal.SIGSTOP)
+    mended = threading.Timer(12.0, server.send_signal, (signal.SIGCONT,))
+    mended.start()
+    try:
+        looks_until(night, lambda: night.outcome(sound[0])[0] == "scored")
+        while night.outcome(sound[0])[0] == "scored":
+            night.pipeline.restore()
+        assert mended.is_alive()  # all that before the share answered again
+        assert night.outcome(sound[0]) == ("published", "refocused")
+        assert [night.outcome(key)[0] for key in (waiting, late)] == ["scored", "seen"]
+    finally:
+        mended.cancel()
+        server.send_signal(signal.SIGCONT)
+    looks_until(night, lambda: night.outcome(late)[0] == "scored")
+    night.turns(20)
+    assert [night.outcome(key)[0] for key in (waiting, late)] == ["published"] * 2
     night.journal.close()

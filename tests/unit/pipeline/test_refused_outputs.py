@@ -80,12 +80,12 @@ def test_a_place_that_takes_nothing_is_waited_for_however_long(night: Night) -> 
 def test_a_fault_of_the_output_ends_where_the_frame_that_waited_for_it_vanishes(night: Night) -> None:
     night.out.write_text("a file")
     key = night.scored("a.tif")
-    night.turns(3)
+    night.turns(20)
     assert night.pipeline.output_fault is not None
     (night.acquired / "a.tif").unlink()
-    night.turns(3)
+    night.turns(20)
     assert night.pipeline.output_fault is not None  # it still takes nothing, whoever waits
     night.out.unlink()
-    night.turns(5)
+    night.turns(20)
     assert night.outcome(key) == ("failed", "not_found")
     assert night.pipeline.output_fault is None

@@ -25,6 +25,17 @@ def write_section(page: Path, name: str, markdown: str) -> None:
     SemdaemonError
         ``page_without_section`` where the page is missing or lacks the marks.
     """
+    text, marks = _text_and_marks(page, name)
+    body = f"\n{markdown.strip()}\n"
+    page.write_text(marks.sub(lambda found: found[1] + body + found[2], text, count=1), encoding="utf-8")
+
+
+def check_section(page: Path, name: str) -> None:
+    """Raise what `write_section` would, before there is anything to write."""
+    _text_and_marks(page, name)
+
+
+def _text_and_marks(page: Path, name: str) -> tuple[str, re.Pattern[str]]:
     try:
         text = page.read_text(encoding="utf-8")
     except OSError as error:
@@ -34,8 +45,7 @@ def write_section(page: Path, name: str, markdown: str) -> None:
     )
     if not marks.search(text):
         raise _without(page, name, "its marks are not there")
-    body = f"\n{markdown.strip()}\n"
-    page.write_text(marks.sub(lambda found: found[1] + body + found[2], text, count=1), encoding="utf-8")
+    return text, marks
 
 
 def _without(page: Path, name: str, why: str) -> SemdaemonError:

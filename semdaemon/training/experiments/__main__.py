@@ -15,9 +15,11 @@ import torch
 
 from semdaemon.errors import SemdaemonError
 from semdaemon.refocus.allocator import keep_big_blocks
+from semdaemon.training.device import device_of
 from semdaemon.training.experiments import page, plot
 from semdaemon.training.experiments.catalogue import PUBLISHED_SCALE, REHEARSAL, SCALES, everything
 from semdaemon.training.experiments.running import Series, run
+from semdaemon.training.pages import check_section
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,17 +39,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(given: argparse.Namespace) -> None:
-    device = given.device or ("cuda" if torch.cuda.is_available() else "cpu")
-    scale = SCALES[given.scale or (PUBLISHED_SCALE if device == "cuda" else REHEARSAL).name]
+    device = device_of(given.device or "auto")  # first: a folder is claimed for the scale that it decides
+    scale = SCALES[given.scale or (PUBLISHED_SCALE if device.type == "cuda" else REHEARSAL).name]
     if given.page:
         plot.check_available()
+        check_section(given.page, page.SECTION)
     experiments = [e for e in everything(scale) if not given.only or e.name in given.only]
 
     def write(results: dict[str, Any]) -> None:
         if given.page:
             page.write(given.page, results)
 
-    series = Series(given.data, given.out, scale.name, given.seed, device)
+    series = Series(given.data, given.out, scale.name, given.seed, str(device))
     results = run(experiments, series, _say, write)
     if not given.page:
         sys.stdout.write(page.section(results))

@@ -197,7 +197,7 @@ def _tell_numbered(tell: Callable[[str], None], number: str, line: str) -> None:
 
 
 def _device_name(device: str) -> str:
-    return torch.cuda.get_device_name() if device == "cuda" else device
+    return torch.cuda.get_device_name() if device.startswith("cuda") else device
 
 
 def _read(path: Path) -> dict[str, Any]:

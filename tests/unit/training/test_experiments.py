@@ -357,6 +357,18 @@ def test_a_page_without_matplotlib_is_refused_before_training(
     assert not (tmp_path / "o").exists()
 
 
+@pytest.mark.parametrize(
+    ("wrong", "code"),
+    [(["--device", "gpu"], "device_missing"), (["--page", "none.md"], "page_without_section")],
+)
+def test_a_wrong_device_or_page_is_told_before_a_folder_is_claimed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], wrong: list[str], code: str
+) -> None:
+    assert command.main(["--out", str(tmp_path / "o"), "--only", "blind", *wrong]) == 1
+    assert code in capsys.readouterr().err
+    assert not (tmp_path / "o").exists()
+
+
 def test_the_command_line_starts_without_matplotlib() -> None:
     import subprocess
 

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
 
 from semdaemon.focus.artefacts.noise import CORNER
-from semdaemon.focus.artefacts.noise import bands as noise_bands
-from semdaemon.focus.astigmatism import FEWEST_TILES, Astigmatism, astigmatism, polar_bands
-from semdaemon.focus.spectra import band_power
+from semdaemon.focus.astigmatism import FEWEST_TILES, Astigmatism, astigmatism
+from semdaemon.focus.tilepower import TilePower, tile_power
 from semdaemon.focus.tiles import Grid
 from semdaemon.frame import Area, Pixels, binned
 
@@ -54,7 +51,9 @@ class _Windows:
         return astigmatism(self.polar[which], self.noise[which], self.sigma_px[which], shape, scale)
 
 
-def axes_of(image: Pixels, grid: Grid, sigma_px: Array) -> tuple[Astigmatism, tuple[Region, ...]]:
+def axes_of(
+    image: Pixels, grid: Grid, sigma_px: Array, power: TilePower | None = None
+) -> tuple[Astigmatism, tuple[Region, ...]]:
     """Astigmatism of a frame, and of its regions where it has more than one.
 
     Parameters
@@ -63,6 +62,8 @@ def axes_of(image: Pixels, grid: Grid, sigma_px: Array) -> tuple[Astigmatism, tu
         (h, w): the image area.
     sigma_px
         (n,) blur of the grid's tiles, row by row; NaN where one cannot be judged.
+    power
+        Of the grid's tiles where it is known: their spectra are not taken again.
     """
     known = sigma_px[np.isfinite(sigma_px)]
     if not known.size or min(image.shape) < _SIDE_PX:
@@ -72,7 +73,7 @@ def axes_of(image: Pixels, grid: Grid, sigma_px: Array) -> tuple[Astigmatism, tu
         scale *= 2
     shape = (_SIDE_PX, _SIDE_PX)
     while True:
-        windows = _windows(image, grid, sigma_px, scale)
+        windows = _windows(image, grid, sigma_px, scale, power)
         whole = windows.told(np.ones(len(windows.noise), bool), scale, shape)
         # A long smear is told by its side lobes, which point the wrong way, unless the scale fits it.
         if not whole.differs or whole.sigma_long_px < _LONG_AT_SCALE_PX * scale:
@@ -88,7 +89,7 @@ def axes_of(image: Pixels, grid: Grid, sigma_px: Array) -> tuple[Astigmatism, tu
     return whole, tuple(Region(area, windows.told(_inside(windows, area), scale, shape)) for area in areas)
 
 
-def _windows(image: Pixels, grid: Grid, sigma_px: Array, scale: int) -> _Windows:
+def _windows(image: Pixels, grid: Grid, sigma_px: Array, scale: int, power: TilePower | None) -> _Windows:
     small = image if scale == 1 else binned(image, scale)
     step = _step(scale)
     while (small.shape[0] // step) * (small.shape[1] // step) > 2 * _MOST_WINDOWS:
@@ -99,15 +100,22 @@ def _windows(image: Pixels, grid: Grid, sigma_px: Array, scale: int) -> _Windows
     area, sigmas = grid.area, sigma_px.reshape(grid.rows, grid.cols)
     rows = np.minimum(middles[:, 0] // grid.tile_px, grid.rows - 1).astype(int)
     cols = np.minimum(middles[:, 1] // grid.tile_px, grid.cols - 1).astype(int)
-    tiles = [small[top : top + _SIDE_PX, left : left + _SIDE_PX] for top, left in corners]
-    power = band_power(tiles, _masks())
+    if power is None or scale > 1 or not _are_tiles(tops, lefts, grid):
+        power = tile_power([small[top : top + _SIDE_PX, left : left + _SIDE_PX] for top, left in corners])
     return _Windows(
-        power[:, 1:],
-        power[:, 0],
+        power.polar,
+        power.noise[:, CORNER],
         middles[:, 0] + area.top,
         middles[:, 1] + area.left,
         sigmas[rows, cols] / scale,
     )
+
+
+def _are_tiles(tops: list[int], lefts: list[int], grid: Grid) -> bool:
+    """Whether the windows that begin there are the grid's tiles."""
+    down, across = grid.slices()
+    starts = [each.start for each in down], [each.start for each in across]
+    return grid.tile_px == _SIDE_PX and starts == (tops, lefts)
 
 
 def _largest_scale(shape: tuple[int, ...]) -> int:
@@ -131,13 +139,6 @@ def _starts(side: int, step: int) -> list[int]:
     """Where windows begin along a side: evenly, from one end to the other, no more than a step apart."""
     count = -(-(side - _SIDE_PX) // step) + 1
     return [round(start) for start in np.linspace(0, side - _SIDE_PX, count)]
-
-
-@lru_cache(maxsize=1)
-def _masks() -> sparse.csr_array:
-    shape = (_SIDE_PX, _SIDE_PX)
-    corner = noise_bands(shape)[:, CORNER : CORNER + 1]
-    return sparse.csr_array(np.concatenate([corner, polar_bands(shape)], axis=1).T)
 
 
 def _regions(grid: Grid) -> list[Area]:

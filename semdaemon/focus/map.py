@@ -17,6 +17,7 @@ from semdaemon.focus.estimate import Array, Estimate, Scorer, joined
 from semdaemon.focus.field import Smoothness, voices, with_context
 from semdaemon.focus.stored import damaged, packed, unpacked
 from semdaemon.focus.survey import NOTHING, Survey, survey
+from semdaemon.focus.tilepower import tile_power
 from semdaemon.focus.tiles import Grid, is_blank, stands_out
 from semdaemon.frame import Area, Frame, Pixels
 from semdaemon.plugs import load_plug
@@ -151,7 +152,8 @@ def focus_map(frame: Frame, settings: Focus, scorer: Scorer) -> FocusMap:
     grid = Grid(frame.image_area, settings.tile_px)
     shape = (grid.rows, grid.cols)
     tiles = grid.tiles(frame.image)
-    fitness = examine(frame.image, tiles)
+    power = tile_power(tiles)
+    fitness = examine(frame.image, tiles, power.noise)
     estimate, known, faint = estimate_alone(frame.image, tiles, scorer)
     known &= ~fitness.unfit
     faint &= ~fitness.unfit
@@ -167,7 +169,7 @@ def focus_map(frame: Frame, settings: Focus, scorer: Scorer) -> FocusMap:
     blur = frame_blur(sigma_px, relative_sd, settings.max_relative_sd)
     # From tiles alone: estimates that neighbours had a say in are no longer independent of each other.
     alone_sd = np.where(known, estimate.relative_sd, np.nan)
-    surveyed = survey(frame.image, grid, fitness.artefacts, estimate.sigma_px, alone_sd)
+    surveyed = survey(frame.image, grid, fitness.artefacts, estimate.sigma_px, alone_sd, power)
     undecided = verdict == UNDECIDED
     sigma_px[undecided] = score[undecided] = np.nan
     return FocusMap(

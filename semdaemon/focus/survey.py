@@ -13,6 +13,7 @@ from semdaemon.focus.astigmatism import Astigmatism
 from semdaemon.focus.axes import Region, axes_of
 from semdaemon.focus.noise import Noise, noise_json, noise_of
 from semdaemon.focus.plane import Plane, fit_plane
+from semdaemon.focus.tilepower import TilePower
 from semdaemon.focus.tiles import Grid
 from semdaemon.frame import Pixels
 
@@ -66,6 +67,7 @@ def survey(
     artefacts: tuple[Artefact, ...],
     sigma_px: Array,
     relative_sd: Array,
+    power: TilePower,
 ) -> Survey:
     """Facts from the tiles of a grid, row by row.
 
@@ -76,8 +78,10 @@ def survey(
     sigma_px, relative_sd
         (n,) blur of every tile, undecided ones among them, and the standard deviation of its logarithm; NaN
         where a tile cannot be judged.
+    power
+        Of every tile.
     """
     y_px, x_px = grid.centres()
     plane = fit_plane(x_px, y_px, sigma_px, relative_sd)
     known = np.where(np.isfinite(relative_sd), sigma_px, np.nan)
-    return Survey(artefacts, plane, noise_of(image), *axes_of(image, grid, known))
+    return Survey(artefacts, plane, noise_of(image), *axes_of(image, grid, known, power))

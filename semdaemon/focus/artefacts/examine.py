@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 
 import numpy as np
-from scipy import sparse
 
 from semdaemon.focus.artefacts.artefact import MESSAGES, Artefact, Fitness, Which
 from semdaemon.focus.artefacts.extremes import extremes, ruled_by_streaks
 from semdaemon.focus.artefacts.levels import FEW, TOO_FEW, grey_levels
-from semdaemon.focus.artefacts.noise import bands, interlaced, noise_shape, streaked
+from semdaemon.focus.artefacts.noise import Powers, interlaced, noise_shape, streaked
 from semdaemon.focus.artefacts.periods import periods
 from semdaemon.focus.artefacts.ranks import median_filtered
-from semdaemon.focus.spectra import band_power
 from semdaemon.frame import Pixels
 
 _SMALLEST_PX = 32
 
 
-def examine(image: Pixels, tiles: Sequence[Pixels]) -> Fitness:
+def examine(image: Pixels, tiles: Sequence[Pixels], power: Powers) -> Fitness:
     """Look for everything that makes a verdict on focus unsafe.
 
     Parameters
@@ -29,6 +26,8 @@ def examine(image: Pixels, tiles: Sequence[Pixels]) -> Fitness:
         (h, w), any real dtype: the image area.
     tiles
         Its n tiles, all of one shape.
+    power
+        (n, BANDS) of the tiles in the bands of `semdaemon.focus.artefacts.noise.bands`.
     """
     levels = (image.min(), image.max())
     saturated, lettered = np.array([extremes(tile, levels) for tile in tiles], bool).T
@@ -38,7 +37,6 @@ def examine(image: Pixels, tiles: Sequence[Pixels]) -> Fitness:
     few = count <= FEW
     codes = periods(image)
     if min(tiles[0].shape) >= _SMALLEST_PX:
-        power = band_power(tiles, _masks(tiles[0].shape))
         found["charging_streaks"] = streaked(power) & ~saturated
         if found["charging_streaks"].any():
             # What charges most is clipped, and its straight edges are no letters.
@@ -56,8 +54,3 @@ def examine(image: Pixels, tiles: Sequence[Pixels]) -> Fitness:
     named = [code for code in MESSAGES if code in found and (found[code].any() or found[code] is nowhere)]
     unfit = np.logical_or.reduce(list(found.values()))
     return Fitness(unfit, tuple(Artefact(code, int(found[code].sum())) for code in named))
-
-
-@lru_cache(maxsize=4)
-def _masks(shape: tuple[int, int]) -> sparse.csr_array:
-    return sparse.csr_array(bands(shape).T)

@@ -11,6 +11,7 @@ from scipy import ndimage
 from semdaemon.focus.artefacts import MESSAGES, Fitness, examine
 from semdaemon.focus.artefacts.noise import BANDS, FIELDS, Powers, interlaced
 from semdaemon.focus.artefacts.ranks import median_filtered
+from semdaemon.focus.tilepower import tile_power
 from semdaemon.focus.tiles import Grid
 from semdaemon.frame import Area
 from semdaemon.simulate.scenes import scene
@@ -21,7 +22,8 @@ Pixels = np.ndarray
 
 
 def look(pixels: Pixels) -> Fitness:
-    return examine(pixels, Grid(Area.whole(pixels.shape), 128).tiles(pixels))
+    tiles = Grid(Area.whole(pixels.shape), 128).tiles(pixels)
+    return examine(pixels, tiles, tile_power(tiles).noise)
 
 
 def codes(pixels: Pixels) -> dict[str, int]:

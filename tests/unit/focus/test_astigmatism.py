@@ -7,9 +7,11 @@ import math
 import numpy as np
 import pytest
 
+from semdaemon.focus import axes
 from semdaemon.focus.astigmatism import Astigmatism
 from semdaemon.focus.axes import axes_of
 from semdaemon.focus.survey import Survey
+from semdaemon.focus.tilepower import tile_power
 from semdaemon.focus.tiles import Grid
 from semdaemon.frame import Area
 from semdaemon.simulate.scenes import KINDS, scene
@@ -125,3 +127,20 @@ def test_windows_reach_from_edge_to_edge() -> None:
     grid = Grid(Area.whole(small.shape), 128)
     found = axes_of(np.uint8(small * 255), grid, np.full(grid.rows * grid.cols, 0.6, np.float32))[0]
     assert found.tiles == 4 * 5
+
+
+@pytest.mark.parametrize("sigma_px", [0.8, 2.5])
+@pytest.mark.parametrize(("shape", "tile_px"), [((512, 640), 128), ((450, 640), 128), ((512, 640), 64)])
+def test_the_tiles_own_spectra_change_nothing(shape: tuple[int, int], tile_px: int, sigma_px: float) -> None:
+    seen = expose(blur(scene("pores", shape, seed=2), probe_kernel(2.0)), 200, np.random.default_rng(1))
+    pixels, grid = np.uint8(quantise(seen, 8) * 255), Grid(Area.whole(shape), tile_px)
+    sigmas = np.full(grid.rows * grid.cols, sigma_px, np.float32)
+    power = tile_power(grid.tiles(pixels))
+    assert axes_of(pixels, grid, sigmas, power) == axes_of(pixels, grid, sigmas)
+
+
+def test_where_windows_are_tiles_no_spectrum_is_taken_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels, grid = np.uint8(scene("pores", (512, 640), seed=2) * 255), Grid(Area.whole((512, 640)), 128)
+    sigmas, power = np.full(20, 0.8, np.float32), tile_power(grid.tiles(pixels))
+    monkeypatch.delattr(axes, "tile_power")
+    assert axes_of(pixels, grid, sigmas, power)[0].tiles == 20

@@ -21,6 +21,7 @@ def parser() -> argparse.ArgumentParser:
     length.add_argument("--iterations", type=int, help="schedule by iterations: reproducible")
     parser.add_argument("--stop-after-minutes", type=float, help="save and stop then, to be gone on with")
     parser.add_argument("--from", dest="start_from", type=Path, help="weights or checkpoint to start from")
+    parser.add_argument("--first-batch", type=int, default=0, help="count batches on from here: other crops")
     parser.add_argument("--batch", type=int)
     parser.add_argument("--crop", type=int, help="side of a crop in pixels")
     parser.add_argument("--learning-rate", type=float)
@@ -46,6 +47,7 @@ def plan_of(given: argparse.Namespace) -> Plan:
         iterations=given.iterations,
         seed=given.seed,
         start_from=given.start_from,
+        first_batch=given.first_batch,
         device=given.device,
         threads=given.threads,
         validation_fraction=given.validation_fraction,

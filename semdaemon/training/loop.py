@@ -215,7 +215,7 @@ class Trainer:
                 self.corpus,
                 plan.recipe,
                 plan.seed,
-                start=self.progress.iteration,
+                start=plan.first_batch + self.progress.iteration,
                 workers=workers,
                 pinned=self.device.type == "cuda",
             )
@@ -314,6 +314,7 @@ class Trainer:
             "validation_fraction": self.plan.validation_fraction,
             "length": length_of(self.plan),
             "started_from": self._start.facts if self._start else {},
+            "first_batch": self.plan.first_batch,
             "train_frames": [frame.name for frame in self.corpus.train],
             "frames": self._frames(),
             "pixel_statistics": self._pixel_statistics,

@@ -31,6 +31,9 @@ class Plan:
         Folder of sharp frames; None for simulated scenes.
     start_from
         Weights file with its card, checkpoint, or folder with one: fine-tuning.
+    first_batch
+        Number of the first batch. The frames set aside hang on the seed, so a training that goes on from
+        weights keeps it, and sees other crops only where its batches are counted on from theirs.
     workers
         Processes that make the pairs; 0 makes them between the steps, None chooses by device.
     stop_after_minutes
@@ -49,6 +52,7 @@ class Plan:
     iterations: int | None = None
     seed: int = 0
     start_from: Path | None = None
+    first_batch: int = 0
     device: str = "auto"
     threads: int | None = None
     validation_fraction: float = 0.15
@@ -145,6 +149,10 @@ def check_same(header: Mapping[str, Any], plan: Plan, frames: Mapping[str, Any],
         raise _another("recipe", path, f"a training by another recipe ({'; '.join(changed)})")
     if header["seed"] != plan.seed:
         raise _another("seed", path, f"a training with seed {header['seed']}, not {plan.seed}")
+    if header.get("first_batch", 0) != plan.first_batch:
+        raise _another(
+            "seed", path, f"a training from batch {header.get('first_batch', 0)} on, not {plan.first_batch}"
+        )
     return [*_changed_frames(header.get("frames", {}), frames, path), *_changed_length(header, plan)]
 
 

@@ -115,9 +115,10 @@ LONG = replace(
     loss="log_rms",
     frequency_weight=0.0,
     coarse_weight=0.3,
-    sharp_share=0.16,
+    sharp_share=0.2,
+    elliptic_share=0.3,
     gaussian_share=0.06,
-    soft_share=0.12,
+    soft_share=0.2,
     electrons_per_px=(5.0, 2000.0),
 )
 """To go on from a network that ``ours`` has trained: for decibels at the finest scale, and soft frames."""

@@ -38,12 +38,12 @@ class Recipe:
     shrunk_share: float = 0.5
     shrinking: Range = (1.0, 3.0)
     procedural_share: float = 0.12
-    soft_share: float = 0.06
-    mixed_share: float = 0.1
+    soft_share: float = 0.1
+    mixed_share: float = 0.15
     rich_share: float = 0.5
     sharp_share: float = 0.3
     radius_px: Range = (0.8, 28.0)
-    slight_share: float = 0.2
+    slight_share: float = 0.3
     slight_radius_px: Range = (1.0, 4.0)
     gaussian_share: float = 0.15
     astigmatic_share: float = 0.4
@@ -52,7 +52,7 @@ class Recipe:
     electrons_per_px: Range = (5.0, 1000.0)
     amplifier_share: float = 0.5
     amplifier: Range = (0.002, 0.03)
-    correlated_share: float = 0.45
+    correlated_share: float = 0.55
     fast_axis_correlation: Range = (0.1, 0.8)
     line_noise_share: float = 0.1
     line_noise: Range = (0.003, 0.03)

@@ -49,7 +49,7 @@ class Plan:
     iterations: int | None = None
     seed: int = 0
     learning_rate: float = 2e-3
-    weight_decay: float = 1e-3
+    weight_decay: float = 1e-2
     validation_fraction: float = 0.15
     start_from: Path | None = None
 

@@ -38,6 +38,17 @@ def test_batches_depend_on_seed_and_number_alone(corpus: Corpus) -> None:
     assert not torch.equal(whole[0], whole[1])
 
 
+def test_a_training_that_goes_on_from_weights_sees_other_crops_where_its_batches_are_counted_on(
+    tmp_path: Path,
+) -> None:
+    torch.set_num_threads(1)
+    first = loop.Plan(data=None, out=tmp_path, spec=TINY, recipe=FAST, iterations=6)
+    later = replace(first, first_batch=2)
+    a, b = (loop.Trainer(plan, corpus_of_scenes(4, 96)) for plan in (first, later))
+    third = [a._next_batch() for _ in range(3)][2]
+    torch.testing.assert_close(b._next_batch(), third, rtol=0, atol=0)
+
+
 @pytest.mark.timeout(400)  # a process that imports torch
 def test_a_training_that_goes_on_with_a_worker_ends_like_one_without_in_one_piece(tmp_path: Path) -> None:
     torch.set_num_threads(1)

@@ -116,6 +116,7 @@ def test_checkpoints_that_are_all_broken_are_an_error_and_stay(frames: Path, tmp
             "learning_rate was 0.002, is 1e-05",
         ),
         ({"seed": 7}, "another_seed", "seed 0, not 7"),
+        ({"first_batch": 90}, "another_seed", "from batch 0 on, not 90"),
     ],
 )
 def test_a_checkpoint_of_something_else_is_refused_and_says_what(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,11 @@ from typing import Any
 def write_card(model: Path, card: dict[str, Any]) -> None:
     text = json.dumps(card, indent=1, ensure_ascii=False)
     model.with_suffix(".json").write_text(text + "\n", encoding="utf-8")
+
+
+def levels(edges_px: Iterable[float]) -> list[float]:
+    """Blurs between which the bins lie, as a card has them."""
+    return [round(float(edge), 6) for edge in edges_px]
 
 
 def sources(data: Path) -> list[dict[str, Any]]:

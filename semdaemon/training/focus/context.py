@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from semdaemon.focus.estimate import Estimate, Scorer, shares_of
+from semdaemon.focus.estimate import Estimate, Scorer, from_shares, shares_of
 from semdaemon.focus.field import Smoothness, voices, with_context
 from semdaemon.focus.map import UNDECIDED, estimate_alone, judge, judge_in_context
 from semdaemon.focus.sigma import SigmaScorer, read_card
@@ -26,9 +26,11 @@ from semdaemon.settings import Focus
 from semdaemon.training import degrade
 from semdaemon.training.corpus import CorpusFrame, Image, load_corpus
 from semdaemon.training.export import commit_here
-from semdaemon.training.focus.card import write_card
-from semdaemon.training.focus.network import TILE_PX, soft_labels
+from semdaemon.training.focus.card import levels, write_card
+from semdaemon.training.focus.looks import estimates_of, facts_of, look, truth_px
+from semdaemon.training.focus.network import TILE_PX, bin_edges_px, soft_labels
 from semdaemon.training.focus.scenes import own_sigma_px
+from semdaemon.training.focus.told import Correction, correction
 
 FORMS = ("even", "even", "tilted", "tilted", "curved", "curved", "stepped", "island")
 _SHARP_SHARE = 0.3
@@ -42,6 +44,9 @@ _WANTED_COVERAGE = 0.95
 """A little over what is stated: on other materials it is a little less."""
 _MIXED = 1.5
 """A tile whose blurs differ by more than this factor has no blur of its own."""
+
+_TOLD_RADII_PX = (0.0, 1.0, 2.0, 3.0, 5.0, 8.0, 13.0, 20.0)
+_TOLD_DOSES = (10.0, 50.0, 200.0)
 
 _CANDIDATES: dict[str, tuple[float, ...]] = {
     "doubt": (0.001, 0.003, 0.01, 0.03, 0.06, 0.1, 0.2),
@@ -156,6 +161,25 @@ def surprise(cases: Sequence[Case], smoothness: Smoothness | None) -> float:
     return total / max(count, 1)
 
 
+def told_in_context(
+    frames: Sequence[CorpusFrame], scorer: SigmaScorer, smoothness: Smoothness, *, seed: int
+) -> Correction:
+    """What is told of tiles with signal against what they are, on frames that are out of focus evenly."""
+    scorer.smoothness = smoothness
+    looks = look(frames, scorer, radii_px=_TOLD_RADII_PX, doses=_TOLD_DOSES, seed=seed)
+    known = np.concatenate([one.known for one in looks])
+    told_px = estimates_of(looks, context=True).sigma_px[known].astype(np.float64)
+    return correction(told_px, truth_px(facts_of(looks), frames)[known])
+
+
+def named_anew(case: Case, levels_px: Sequence[float]) -> Case:
+    """The same case with other blurs between the bins of its estimate."""
+    named = from_shares(
+        shares_of(case.estimate)[1], np.array(levels_px, np.float32), prior=case.estimate.prior
+    )
+    return replace(case, estimate=named)
+
+
 def draw_cases(
     frames: Sequence[CorpusFrame], scorer: Scorer, *, per_frame: int = 8, seed: int = 0, hard: bool = False
 ) -> list[Case]:
@@ -214,9 +238,16 @@ def into_card(model: Path, data: Path, *, seed: int = 0, tell: Callable[[str], N
     fraction, split_seed = float(made["validation_fraction"]), int(made["seed"])
     frames = load_corpus(data, validation_fraction=fraction, seed=split_seed).validation
     tell(f"{len(frames)} validation frames, each {_PER_FRAME} times out of focus")
-    cases = draw_cases(frames, SigmaScorer(model=model), per_frame=_PER_FRAME, seed=seed, hard=True)
+    card["levels_px"] = levels(bin_edges_px())  # a correction of before is not corrected again
+    write_card(model, card)
+    scorer = SigmaScorer(model=model)
+    cases = draw_cases(frames, scorer, per_frame=_PER_FRAME, seed=seed, hard=True)
     fitted = sharpened(cases, fit(cases))
     alone, helped = surprise(cases, None), surprise(cases, fitted)
+    corrected = told_in_context(frames, scorer, fitted, seed=seed)
+    card["levels_px"] = levels(corrected.of(bin_edges_px()))
+    cases = [named_anew(case, card["levels_px"]) for case in cases]
+    fitted = sharpened(cases, fitted)
     card["context"] = asdict(fitted)
     card["context_fit"] = {
         "command": f"python -m semdaemon.training.focus context --data TRAIN --seed {seed}",
@@ -226,6 +257,7 @@ def into_card(model: Path, data: Path, *, seed: int = 0, tell: Callable[[str], N
         "coverage_90": round(coverage(cases, fitted), 3),
         "nats_alone": round(alone, 3),
         "nats_in_context": round(helped, 3),
+        "correction": corrected.as_dict(),
     }
     write_card(model, card)
     tell(f"true blur of a tile: {alone:.3f} nats alone, {helped:.3f} in context; {fitted}")

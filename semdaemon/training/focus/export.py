@@ -16,7 +16,7 @@ from semdaemon.training import checkpoint, degrade
 from semdaemon.training.corpus import Corpus, load_corpus
 from semdaemon.training.export import commit_here
 from semdaemon.training.focus import evaluation
-from semdaemon.training.focus.card import sources, write_card
+from semdaemon.training.focus.card import levels, sources, write_card
 from semdaemon.training.focus.examples import draw_batch
 from semdaemon.training.focus.network import (
     SIGMA_IN_FOCUS_PX,
@@ -57,7 +57,7 @@ def export(run: Path, data: Path, model: Path) -> dict[str, Any]:
         "tile_px": TILE_PX,
         "sigma_in_focus_px": SIGMA_IN_FOCUS_PX,
         "label": "sqrt(sigma_in_focus_px^2 + (R/2)^2) for a disc of radius R pixels",
-        "levels_px": [round(float(edge), 6) for edge in bin_edges_px()],
+        "levels_px": levels(bin_edges_px()),
         "prior": prior_of(corpus, Recipe(**header["recipe"])),
         "temperature": round(fit_temperature(network, corpus.validation), 3),
         "training": {

@@ -23,7 +23,7 @@ Array = npt.NDArray[Any]
 LN_SIGMA0 = (math.log(0.8), 0.4)
 """Blur in focus, mean and standard deviation of its logarithm: what is known before looking."""
 
-HIDDEN_PX2 = (0.4, 0.8)
+HIDDEN_PX2 = (0.2, 0.8)
 """The frame's q, square pixels, mean and standard deviation.
 
 Of some figures tried on training frames and scenes these gave the least errors of tilt, see docs/focus.md.

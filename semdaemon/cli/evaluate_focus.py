@@ -41,7 +41,8 @@ def evaluate_focus(
 
 def _frames(data: Path | None) -> tuple[Any, ...]:
     """Frames as they stand, and with soft ones binned where an index tells them."""
-    from semdaemon.training.corpus import corpus_of_scenes, load_frames
+    from semdaemon.training.corpus import corpus_of_scenes
+    from semdaemon.training.reading import load_frames
 
     if data is None:
         click.echo("No --data: simulated scenes, whose figures say little about real frames.", err=True)

@@ -26,7 +26,7 @@ from semdaemon.refocus.engine import TorchEngine
 from semdaemon.refocus.networks import MRN, NetworkSpec
 from semdaemon.refocus.weights import WeightsCard, load_card
 from semdaemon.training import checkpoint
-from semdaemon.training.corpus import load_frames
+from semdaemon.training.reading import load_frames
 
 _LEVELS = (1e-2, 1e-3, 1e-4)
 

@@ -21,7 +21,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from semdaemon.training.corpus import Corpus, CorpusFrame
+from semdaemon.training.corpus import Corpus
+from semdaemon.training.frames import CorpusFrame
 from semdaemon.training.recipe import Recipe, batch
 
 _MOST_WORKERS = 8

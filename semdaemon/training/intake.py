@@ -7,11 +7,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
 from semdaemon.errors import SemdaemonError
+from semdaemon.training.frames import SOFT_CUTOFF, Image
 
-Image = npt.NDArray[np.float32]
 BlurOf = Callable[[Image], float]
 
 LEAST_FRAMES = 4
@@ -25,9 +24,6 @@ SOFT_SIGMA_PX = 1.15
 Over the real training frames sharp ones read 0.61 to 0.92 px (down to 10 electrons per pixel: up to 1.14),
 those whose signal ends below 0.2 cycles per pixel 1.2 to 2.9, sharp ones blurred by a 3 px disc from 1.28.
 """
-
-SOFT_CUTOFF = 0.2
-"""Cycles per pixel: a frame whose signal meets its noise below this is soft at pixel scale."""
 
 _TILE_PX, _MOST_TILES = 128, 4
 _FLAT_SD = 1e-3

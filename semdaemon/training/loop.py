@@ -24,7 +24,7 @@ from semdaemon.refocus import networks
 from semdaemon.refocus.allocator import keep_big_blocks
 from semdaemon.training import checkpoint
 from semdaemon.training.arguments import parser, plan_of
-from semdaemon.training.corpus import Corpus, corpus_of_scenes, training_corpus
+from semdaemon.training.corpus import Corpus, corpus_of_scenes
 from semdaemon.training.device import device_of, multiplies_bfloat16
 from semdaemon.training.feeding import feed, workers_for
 from semdaemon.training.loss import loss
@@ -37,6 +37,7 @@ from semdaemon.training.plan import (
     recipe_of,
     spec_of,
 )
+from semdaemon.training.reading import training_corpus
 from semdaemon.training.recipe import learning_rate
 from semdaemon.training.starting import start_with
 from semdaemon.training.stopping import Stop, TrainingStoppedError

@@ -17,10 +17,11 @@ from torch import Tensor, nn
 from semdaemon.refocus import networks
 from semdaemon.refocus.networks import NetworkSpec
 from semdaemon.training import checkpoint
-from semdaemon.training.corpus import CorpusFrame, corpus_of_scenes
+from semdaemon.training.corpus import corpus_of_scenes
 from semdaemon.training.device import device_of
 from semdaemon.training.evaluation.pairing import LEAST_DRAWN, paired_difference
 from semdaemon.training.export import export, write_card
+from semdaemon.training.frames import CorpusFrame
 from semdaemon.training.plan import Plan
 from semdaemon.training.quality import psnr_db
 from semdaemon.training.starting import Start, start_of

@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from semdaemon.training import degrade
-from semdaemon.training.corpus import Corpus, CorpusFrame
+from semdaemon.training.corpus import Corpus
+from semdaemon.training.frames import CorpusFrame
 from semdaemon.training.quality import psnr_db
 
 Image = npt.NDArray[np.float32]

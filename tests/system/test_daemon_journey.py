@@ -18,7 +18,8 @@ from PIL import Image
 from semdaemon.formats.output import read_output
 from semdaemon.formats.verify import verify
 from semdaemon.simulate import half_blurred
-from semdaemon.training.corpus import SOFT_CUTOFF, load_frames
+from semdaemon.training.frames import SOFT_CUTOFF
+from semdaemon.training.reading import load_frames
 
 RADIUS_PX, ELECTRONS_PER_PX = 5.0, 50.0
 

@@ -11,8 +11,9 @@ from PIL import Image
 from semdaemon.focus import BLURRED, SHARP, UNDECIDED, FocusMap, focus_map, load_scorer
 from semdaemon.frame import Area, Frame
 from semdaemon.settings import Focus
-from semdaemon.training.corpus import SOFT_CUTOFF, load_frames
 from semdaemon.training.degrade import blur, expose, probe_kernel, quantise
+from semdaemon.training.frames import SOFT_CUTOFF
+from semdaemon.training.reading import load_frames
 
 RADIUS_PX = 5.0
 ELECTRONS_PER_PX = 50.0

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from semdaemon.training.corpus import load_corpus, random_square
 from semdaemon.training.degrade import blur, equivalent_sigma_px, expose, probe_kernel
+from semdaemon.training.frames import random_square
+from semdaemon.training.reading import load_corpus
 from semdaemon_example_scorer import VARIABLE, Line, raw_blur_px
 
 IN_FOCUS_PX = 0.6

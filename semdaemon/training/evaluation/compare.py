@@ -16,13 +16,13 @@ from PIL import Image as PillowImage
 
 from semdaemon.errors import SemdaemonError
 from semdaemon.focus.picture import badge
-from semdaemon.training.corpus import read_grey
 from semdaemon.training.evaluation.case import Degraded, Method
 from semdaemon.training.evaluation.conditions import HEADLINE, IN_FOCUS, Blur, Condition, Defocus
 from semdaemon.training.evaluation.pairing import Difference, paired_difference
 from semdaemon.training.evaluation.scenes import Scene, central
 from semdaemon.training.intervals import Drawn
 from semdaemon.training.listing import specimen_groups
+from semdaemon.training.pictures import read_grey
 from semdaemon.training.quality import psnr_db, ssim
 
 Image = npt.NDArray[np.float32]

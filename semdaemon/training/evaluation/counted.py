@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from semdaemon.training.evaluation.measuring import NETWORK
 from semdaemon.training.evaluation.results import Results, Values, What
-from semdaemon.training.intake import SOFT_CUTOFF, SOFT_SIGMA_PX
+from semdaemon.training.frames import SOFT_CUTOFF
+from semdaemon.training.intake import SOFT_SIGMA_PX
 
 RULE = (
     "In brackets stands what a frame gained by the figure that counts it; below 0 it lost.\n"

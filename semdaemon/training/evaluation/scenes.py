@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from semdaemon.training import degrade, intake
-from semdaemon.training.corpus import CorpusFrame, load_corpus, load_frames, soft_at_pixel_scale
 from semdaemon.training.evaluation.case import Degraded
+from semdaemon.training.frames import CorpusFrame
+from semdaemon.training.reading import load_corpus, load_frames, soft_at_pixel_scale
 
 Image = npt.NDArray[np.float32]
 

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from semdaemon.training import degrade
-from semdaemon.training.corpus import CorpusFrame
 from semdaemon.training.experiments.catalogue import LEVELS_PX
+from semdaemon.training.frames import CorpusFrame
 
 Image = npt.NDArray[np.float32]
 

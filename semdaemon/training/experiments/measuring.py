@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from semdaemon.training.corpus import CorpusFrame
 from semdaemon.training.experiments.conditions import (
     DOSES,
     RADII_PX,
@@ -18,6 +17,7 @@ from semdaemon.training.experiments.conditions import (
     dose_name,
     half_blurred,
 )
+from semdaemon.training.frames import CorpusFrame
 from semdaemon.training.quality import psnr_db, ssim
 
 Image = npt.NDArray[np.float32]

@@ -14,10 +14,11 @@ import torch
 
 from semdaemon.refocus import networks
 from semdaemon.training import checkpoint, loop
-from semdaemon.training.corpus import Corpus, CorpusFrame
+from semdaemon.training.corpus import Corpus
 from semdaemon.training.experiments.catalogue import LEVELS_PX, Experiment
 from semdaemon.training.experiments.conditions import Case, blurred
 from semdaemon.training.experiments.measuring import Image, Refocus
+from semdaemon.training.frames import CorpusFrame
 from semdaemon.training.quality import psnr_db
 
 CURVE, BEST = "curve.csv", "best.safetensors"

@@ -24,13 +24,14 @@ from semdaemon.focus.tiles import Grid
 from semdaemon.frame import Area
 from semdaemon.settings import Focus
 from semdaemon.training import degrade
-from semdaemon.training.corpus import CorpusFrame, Image, load_corpus
 from semdaemon.training.export import commit_here
 from semdaemon.training.focus.card import levels, write_card
 from semdaemon.training.focus.looks import estimates_of, facts_of, look, truth_px
 from semdaemon.training.focus.network import TILE_PX, bin_edges_px, soft_labels
 from semdaemon.training.focus.scenes import own_sigma_px
 from semdaemon.training.focus.told import Correction, correction
+from semdaemon.training.frames import CorpusFrame, Image
+from semdaemon.training.reading import load_corpus
 
 FORMS = ("even", "even", "tilted", "tilted", "curved", "curved", "stepped", "island")
 _SHARP_SHARE = 0.3

@@ -8,7 +8,7 @@ import numpy as np
 
 from semdaemon.focus.noise import noise_of
 from semdaemon.training import degrade
-from semdaemon.training.corpus import CorpusFrame
+from semdaemon.training.frames import CorpusFrame
 
 RADII_PX = (0.0, 4.0)
 DOSES = (10.0, 50.0, 200.0, 400.0)

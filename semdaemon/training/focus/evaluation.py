@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from semdaemon.training import degrade
-from semdaemon.training.corpus import CorpusFrame, Image
 from semdaemon.training.focus.network import TILE_PX
+from semdaemon.training.frames import CorpusFrame, Image
 
 Figures = npt.NDArray[np.float64]
 

@@ -11,10 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from semdaemon.training import degrade
-from semdaemon.training.corpus import Corpus, Image, random_square
+from semdaemon.training.corpus import Corpus
 from semdaemon.training.focus.network import SIGMA_IN_FOCUS_PX
 from semdaemon.training.focus.recipe import Recipe, log_uniform
 from semdaemon.training.focus.scenes import draw_scene
+from semdaemon.training.frames import Image, random_square
 
 
 def draw_batch(

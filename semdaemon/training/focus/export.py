@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from semdaemon.training import checkpoint, degrade
-from semdaemon.training.corpus import Corpus, load_corpus
+from semdaemon.training.corpus import Corpus
 from semdaemon.training.export import commit_here
 from semdaemon.training.focus import evaluation
 from semdaemon.training.focus.card import levels, sources, write_card
@@ -27,6 +27,7 @@ from semdaemon.training.focus.network import (
 )
 from semdaemon.training.focus.recipe import Recipe
 from semdaemon.training.focus.trainer import averaged, logits_of
+from semdaemon.training.reading import load_corpus
 
 _CALIBRATION_RADII_PX = (0.0, 0.0, 1.0, 2.0, 3.0, 5.0, 8.0, 13.0, 20.0)
 _CALIBRATION_DOSES = (5.0, 20.0, 100.0, 1000.0)

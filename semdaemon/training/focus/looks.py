@@ -15,10 +15,10 @@ from semdaemon.focus.tiles import Grid
 from semdaemon.frame import Area
 from semdaemon.settings import Focus
 from semdaemon.training import degrade
-from semdaemon.training.corpus import CorpusFrame, Image
 from semdaemon.training.focus.evaluation import Facts, Figures
 from semdaemon.training.focus.network import TILE_PX
 from semdaemon.training.focus.scenes import own_sigma_px
+from semdaemon.training.frames import CorpusFrame, Image
 
 Codes = npt.NDArray[np.uint8]
 

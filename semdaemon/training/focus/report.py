@@ -13,7 +13,6 @@ from semdaemon.focus import BLURRED, SHARP, UNDECIDED, measures
 from semdaemon.focus.estimate import Estimate, without_prior
 from semdaemon.focus.sigma import SigmaScorer, read_card
 from semdaemon.settings import Focus
-from semdaemon.training.corpus import CorpusFrame, Image, load_corpus, load_frames
 from semdaemon.training.focus import evaluation
 from semdaemon.training.focus.card import sources, write_card
 from semdaemon.training.focus.context import FORMS, Case, draw_cases, within_90
@@ -31,6 +30,8 @@ from semdaemon.training.focus.looks import (
     truth_px,
     verdicts_of,
 )
+from semdaemon.training.frames import CorpusFrame, Image
+from semdaemon.training.reading import load_corpus, load_frames
 
 ERROR_RADII_PX = (0.0, 1.0, 2.0, 3.0, 5.0, 8.0, 13.0, 20.0)
 ERROR_DOSES = (10.0, 50.0, 200.0, 400.0)

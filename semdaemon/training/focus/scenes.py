@@ -9,9 +9,10 @@ from functools import cache
 import numpy as np
 from PIL import Image as PillowImage
 
-from semdaemon.training.corpus import Corpus, CorpusFrame, Image, corpus_of_scenes, random_square
+from semdaemon.training.corpus import Corpus, corpus_of_scenes
 from semdaemon.training.focus.network import SIGMA_IN_FOCUS_PX
 from semdaemon.training.focus.recipe import Recipe, log_uniform
+from semdaemon.training.frames import CorpusFrame, Image, random_square
 
 _SIGMA_TIMES_CUTOFF = 0.19
 """Blur in pixels times the frequency where signal meets noise: measured over the training frames."""

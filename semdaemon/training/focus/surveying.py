@@ -14,8 +14,9 @@ from semdaemon.focus import BLURRED, SHARP, UNDECIDED, FocusMap, Scorer, focus_m
 from semdaemon.frame import Area, Frame
 from semdaemon.settings import Focus
 from semdaemon.training import degrade, spoil
-from semdaemon.training.corpus import CorpusFrame, Image, load_frames
 from semdaemon.training.focus.scenes import own_sigma_px
+from semdaemon.training.frames import CorpusFrame, Image
+from semdaemon.training.reading import load_frames
 
 BEGIN = "<!-- survey figures: written by python -m semdaemon.training.focus survey --page -->"
 END = "<!-- end of survey figures -->"

@@ -17,12 +17,13 @@ from torch import Tensor, nn
 
 from semdaemon.refocus.allocator import keep_big_blocks
 from semdaemon.training import checkpoint
-from semdaemon.training.corpus import Image, load_corpus
 from semdaemon.training.focus import evaluation
 from semdaemon.training.focus.examples import draw_batch
 from semdaemon.training.focus.network import SigmaNetwork, bin_edges_px, soft_labels
 from semdaemon.training.focus.recipe import Recipe
 from semdaemon.training.focus.warmstart import start_from
+from semdaemon.training.frames import Image
+from semdaemon.training.reading import load_corpus
 
 _TELL_EVERY_S = 15.0
 _SAVE_EVERY_S = 60.0

@@ -10,14 +10,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from semdaemon.training.corpus import (
-    SOFT_CUTOFF,
-    Corpus,
-    CorpusFrame,
-    corpus_of_scenes,
-    load_corpus,
-    load_frames,
-)
+from semdaemon.training.corpus import Corpus, corpus_of_scenes
+from semdaemon.training.frames import CorpusFrame
+from semdaemon.training.reading import load_corpus, load_frames
 from semdaemon.training.recipe import OURS, sample
 
 _SCENES, _SCENE_PX = 12, 448
@@ -99,7 +94,7 @@ def _soft(data: Path) -> tuple[CorpusFrame, ...]:
     return tuple(
         replace(frame, pixels=np.asarray(ndimage.gaussian_filter(frame.pixels, 1.0), np.float32))
         for frame in load_frames(data, bin_soft=False)
-        if frame.cutoff < SOFT_CUTOFF
+        if frame.is_soft
     )
 
 

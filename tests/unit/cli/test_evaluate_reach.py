@@ -11,10 +11,10 @@ from click.testing import CliRunner
 from PIL import Image
 
 from semdaemon.cli.evaluate import command
-from semdaemon.training.corpus import load_corpus
 from semdaemon.training.degrade import blur, gaussian_kernel
 from semdaemon.training.evaluation import reach
 from semdaemon.training.evaluation.scenes import Scene
+from semdaemon.training.reading import load_corpus
 
 
 def test_the_gain_over_the_best_denoiser_is_told_at_each_working_scale(

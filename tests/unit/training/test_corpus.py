@@ -10,16 +10,10 @@ from PIL import Image
 
 from semdaemon.errors import SemdaemonError
 from semdaemon.training import degrade
-from semdaemon.training.corpus import (
-    Corpus,
-    CorpusFrame,
-    bin2,
-    load_corpus,
-    load_frames,
-    read_grey,
-    training_corpus,
-)
-from semdaemon.training.pictures import read_picture
+from semdaemon.training.corpus import Corpus
+from semdaemon.training.frames import CorpusFrame, bin2
+from semdaemon.training.pictures import read_grey, read_picture
+from semdaemon.training.reading import load_corpus, load_frames, training_corpus
 
 
 def write_png(path: Path, shape: tuple[int, int] = (64, 80), seed: int = 0) -> None:

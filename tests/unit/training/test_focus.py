@@ -12,7 +12,6 @@ import torch
 from PIL import Image
 
 from semdaemon.focus.sigma import SigmaScorer, read_card
-from semdaemon.training.corpus import load_corpus
 from semdaemon.training.degrade import blur, gaussian_kernel
 from semdaemon.training.focus import context, evaluation, report
 from semdaemon.training.focus.context import into_card as fit_context
@@ -31,6 +30,7 @@ from semdaemon.training.focus.page import BEGIN, END, write_tables
 from semdaemon.training.focus.recipe import Recipe
 from semdaemon.training.focus.report import into_card
 from semdaemon.training.focus.trainer import Plan, Trainer
+from semdaemon.training.reading import load_corpus
 
 SMALL = Recipe(patch_px=160, patches=2, states_per_patch=2, tiles_per_state=2, procedural_share=0)
 

@@ -12,7 +12,7 @@ import torch
 
 from semdaemon.errors import SemdaemonError
 from semdaemon.focus.sigma import MODEL
-from semdaemon.training.corpus import Corpus, CorpusFrame
+from semdaemon.training.corpus import Corpus
 from semdaemon.training.degrade import blur, gaussian_kernel
 from semdaemon.training.focus.examples import draw_batch
 from semdaemon.training.focus.export import as_onnx
@@ -21,6 +21,7 @@ from semdaemon.training.focus.recipe import Recipe
 from semdaemon.training.focus.scenes import draw_scene, own_sigma_px, shrunk
 from semdaemon.training.focus.selection import error_needed, expected_when_decided
 from semdaemon.training.focus.warmstart import start_from
+from semdaemon.training.frames import CorpusFrame
 
 SMALL = Recipe(patch_px=160, patches=2, procedural_share=0)
 

@@ -18,8 +18,8 @@ from PIL import Image
 from semdaemon.errors import SemdaemonError
 from semdaemon.refocus.networks import NetworkSpec
 from semdaemon.training import checkpoint, degrade, loop
-from semdaemon.training.corpus import load_corpus
 from semdaemon.training.loss import loss
+from semdaemon.training.reading import load_corpus
 from semdaemon.training.recipe import OURS, PUBLISHED, batch, learning_rate, sample
 
 TINY = NetworkSpec(filters=4, blocks=1, kernel=3, unshuffle=2, residual=True, detach=False)

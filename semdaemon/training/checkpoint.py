@@ -26,6 +26,7 @@ NAME = "checkpoint.safetensors"
 PREVIOUS = "checkpoint.previous.safetensors"
 BROKEN = "checkpoint.broken.safetensors"
 AVERAGE = "average.safetensors"
+BEST = "best.safetensors"
 
 
 @dataclass

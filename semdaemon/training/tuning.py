@@ -25,6 +25,7 @@ from semdaemon.training.frames import CorpusFrame
 from semdaemon.training.plan import Plan
 from semdaemon.training.quality import psnr_db
 from semdaemon.training.starting import Start, start_of
+from semdaemon.training.trainer import corpus_of
 from semdaemon.training.validation import CONDITIONS, Pair, degraded_pairs
 
 Image = npt.NDArray[np.float32]
@@ -145,8 +146,6 @@ def finish(plan: Plan, tuned: Path, target: Path, *, network: str) -> tuple[dict
     -------
     The card as written, and the verdict.
     """
-    from semdaemon.training.loop import corpus_of
-
     if plan.start_from is None:
         raise ValueError("a fine-tuning has a start")
     start = start_of(plan.start_from)

@@ -12,7 +12,7 @@ from typing import Any
 
 from semdaemon.refocus import networks
 from semdaemon.refocus.networks import NetworkSpec
-from semdaemon.training.loop import adapted
+from semdaemon.training.plan import adapted
 from semdaemon.training.recipe import OURS, PUBLISHED, Recipe
 
 LEVELS_PX = (2.0, 4.0, 6.0)

@@ -15,13 +15,13 @@ import torch
 
 from semdaemon.errors import SemdaemonError
 from semdaemon.refocus import networks
-from semdaemon.training import loop
 from semdaemon.training.corpus import Corpus, corpus_of_scenes
 from semdaemon.training.experiments.catalogue import Experiment
 from semdaemon.training.experiments.measuring import measure, unchanged
 from semdaemon.training.experiments.training import Point, train, trained
 from semdaemon.training.export import commit_here
 from semdaemon.training.frames import CorpusFrame
+from semdaemon.training.plan import Plan
 from semdaemon.training.reading import load_corpus, load_frames
 
 RESULT, PLAN = "result.json", "plan.json"
@@ -146,8 +146,8 @@ def _result(
     }
 
 
-def _plan(experiment: Experiment, series: Series, folder: Path) -> loop.Plan:
-    return loop.Plan(
+def _plan(experiment: Experiment, series: Series, folder: Path) -> Plan:
+    return Plan(
         data=series.data,
         out=folder,
         spec=experiment.spec,

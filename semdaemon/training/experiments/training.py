@@ -13,13 +13,15 @@ import numpy as np
 import torch
 
 from semdaemon.refocus import networks
-from semdaemon.training import checkpoint, loop
+from semdaemon.training import checkpoint
 from semdaemon.training.corpus import Corpus
 from semdaemon.training.experiments.catalogue import LEVELS_PX, Experiment
 from semdaemon.training.experiments.conditions import Case, blurred
 from semdaemon.training.experiments.measuring import Image, Refocus
 from semdaemon.training.frames import CorpusFrame
+from semdaemon.training.plan import Plan
 from semdaemon.training.quality import psnr_db
+from semdaemon.training.trainer import Trainer
 
 CURVE, BEST = "curve.csv", "best.safetensors"
 _WATCHED_FRAMES, _WATCHED_PX = 8, 192
@@ -42,7 +44,7 @@ class Point:
 
 def train(
     experiment: Experiment,
-    plan: loop.Plan,
+    plan: Plan,
     corpus: Corpus,
     tell: Callable[[str], None],
 ) -> list[Point]:
@@ -51,7 +53,7 @@ def train(
     The weights of the point with the lowest loss stay in ``best.safetensors``, as the paper chooses them.
     A leg that was cut short is trained again from its start, to the same end.
     """
-    trainer = loop.Trainer(plan, corpus)
+    trainer = Trainer(plan, corpus)
     trainer.resume()
     cases = watched_cases(experiment, corpus.validation or corpus.train, plan.seed)
     curve = [p for p in read_curve(plan.out) if p.iteration <= trainer.progress.iteration]
@@ -109,7 +111,7 @@ def read_curve(folder: Path) -> list[Point]:
         ]
 
 
-def _leg(trainer: loop.Trainer, experiment: Experiment, tell: Callable[[str], None]) -> None:
+def _leg(trainer: Trainer, experiment: Experiment, tell: Callable[[str], None]) -> None:
     """Steps up to the next point of the curve, which is also the next checkpoint."""
     length = -(-experiment.iterations // experiment.points)
     end = min(experiment.iterations, (trainer.progress.iteration // length + 1) * length)
@@ -127,8 +129,8 @@ def _leg(trainer: loop.Trainer, experiment: Experiment, tell: Callable[[str], No
     trainer.progress.elapsed_s = before_s + time.monotonic() - began
 
 
-def _point(trainer: loop.Trainer, cases: Sequence[Case]) -> Point:
-    results = [np.clip(trainer.refocus(case.seen), 0, 1) for case in cases]
+def _point(trainer: Trainer, cases: Sequence[Case]) -> Point:
+    results = [np.clip(trainer.learner.refocus(case.seen), 0, 1) for case in cases]
     gains = [psnr_db(r, c.sharp) - psnr_db(c.seen, c.sharp) for r, c in zip(results, cases, strict=True)]
     losses = [float(np.abs(r - c.sharp).mean()) for r, c in zip(results, cases, strict=True)]
     done = trainer.progress.iteration

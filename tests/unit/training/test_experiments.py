@@ -14,14 +14,15 @@ from PIL import Image
 from semdaemon.errors import SemdaemonError
 from semdaemon.refocus import networks
 from semdaemon.refocus.networks import NetworkSpec
-from semdaemon.training import checkpoint, degrade, loop
+from semdaemon.training import checkpoint, degrade
 from semdaemon.training.experiments import __main__ as command
-from semdaemon.training.experiments import catalogue, page, running, tables, training
+from semdaemon.training.experiments import catalogue, page, running, tables
 from semdaemon.training.experiments.catalogue import PUBLISHED_SCALE, REHEARSAL, Scale
 from semdaemon.training.experiments.conditions import blurred, half_blurred
 from semdaemon.training.experiments.figures import Figures
 from semdaemon.training.intervals import mean_interval
 from semdaemon.training.recipe import OURS, PUBLISHED, batch
+from semdaemon.training.trainer import Trainer
 
 TINY = Scale("rehearsal", NetworkSpec(filters=4, blocks=1, kernel=3), 32, 2, 1e-3, 6, 3)
 MARKS = "<!-- experiments: written by a test -->\n\n<!-- end of experiments -->\n"
@@ -205,9 +206,9 @@ class Killed(BaseException):
 def test_an_experiment_killed_on_the_way_goes_on_to_the_same_end(
     data: Path, tmp_path: Path, results: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    step, taken = loop.Trainer.step, []
+    step, taken = Trainer.step, []
 
-    def dying(trainer: loop.Trainer) -> float:
+    def dying(trainer: Trainer) -> float:
         if len(taken) == 5:
             raise Killed
         taken.append(1)
@@ -215,10 +216,10 @@ def test_an_experiment_killed_on_the_way_goes_on_to_the_same_end(
 
     experiments = [by_name(TINY)["ema"]]
     series = running.Series(data, tmp_path, "rehearsal")
-    monkeypatch.setattr(loop.Trainer, "step", dying)
+    monkeypatch.setattr(Trainer, "step", dying)
     with pytest.raises(Killed):
         running.run(experiments, series, lambda _: None)
-    monkeypatch.setattr(loop.Trainer, "step", step)
+    monkeypatch.setattr(Trainer, "step", step)
     assert checkpoint.read_header(tmp_path / "ema" / checkpoint.NAME)["progress"]["iteration"] == 4
     again = running.run(experiments, series, lambda _: None)["experiments"]["ema"]
     whole = results["experiments"]["ema"]
@@ -232,7 +233,7 @@ def test_what_is_done_is_not_trained_again(
     experiments = [by_name(TINY)["non-blind-2"]]
     series = running.Series(data, tmp_path, "rehearsal")
     first = running.run(experiments, series, lambda _: None)
-    monkeypatch.setattr(training.loop.Trainer, "step", None)
+    monkeypatch.setattr(Trainer, "step", None)
     told: list[str] = []
     assert running.run(experiments, series, told.append)["experiments"] == first["experiments"]
     assert told == ["[1/1] non-blind-2: done before"]
@@ -337,10 +338,10 @@ def test_the_command_runs_part_of_it_and_prints(
 def test_a_command_stopped_by_hand_says_how_to_go_on(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def stopped(_: loop.Trainer) -> float:
+    def stopped(_: Trainer) -> float:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(loop.Trainer, "step", stopped)
+    monkeypatch.setattr(Trainer, "step", stopped)
     arguments = ["--data", str(data), "--out", str(tmp_path), "--scale", "rehearsal", "--device", "cpu"]
     assert command.main(arguments) == 130
     assert "the same command goes on" in capsys.readouterr().err

@@ -15,7 +15,9 @@ from semdaemon.refocus.networks import NetworkSpec
 from semdaemon.training import checkpoint, feeding, loop
 from semdaemon.training.corpus import Corpus, corpus_of_scenes
 from semdaemon.training.feeding import feed, workers_for
+from semdaemon.training.plan import NETWORKS, adapted, recipe_of
 from semdaemon.training.recipe import MRN, OURS
+from semdaemon.training.trainer import Trainer
 
 TINY = NetworkSpec(filters=4, blocks=1, kernel=3, unshuffle=2, residual=True, detach=False)
 FAST = replace(OURS, crop_px=32, batch=2)
@@ -44,9 +46,9 @@ def test_a_training_that_goes_on_from_weights_sees_other_crops_where_its_batches
     torch.set_num_threads(1)
     first = loop.Plan(data=None, out=tmp_path, spec=TINY, recipe=FAST, iterations=6)
     later = replace(first, first_batch=2)
-    a, b = (loop.Trainer(plan, corpus_of_scenes(4, 96)) for plan in (first, later))
-    third = [a._next_batch() for _ in range(3)][2]
-    torch.testing.assert_close(b._next_batch(), third, rtol=0, atol=0)
+    a, b = (Trainer(plan, corpus_of_scenes(4, 96)) for plan in (first, later))
+    third = [a.supply.take(0) for _ in range(3)][2]
+    torch.testing.assert_close(b.supply.take(0), third, rtol=0, atol=0)
 
 
 @pytest.mark.timeout(400)  # a process that imports torch
@@ -55,7 +57,7 @@ def test_a_training_that_goes_on_with_a_worker_ends_like_one_without_in_one_piec
     plan = loop.Plan(data=None, out=tmp_path / "a", spec=TINY, recipe=FAST, iterations=6)
     whole = checkpoint.read_average(loop.train(plan))
     cut = replace(plan, out=tmp_path / "b", workers=1)
-    trainer = loop.Trainer(replace(cut, workers=0))
+    trainer = Trainer(replace(cut, workers=0))
     for _ in range(2):
         trainer.step()
     trainer.save()
@@ -83,11 +85,11 @@ def test_workers_keep_to_a_container_s_small_shared_memory(
 def test_the_mrn_trains_on_a_gpu_and_goes_on_after_a_stop(tmp_path: Path) -> None:
     if not torch.cuda.is_available():
         pytest.skip("torch finds no CUDA device")
-    recipe = loop.adapted(loop.recipe_of("mrn", "ours"), 2, None, None, 64)
+    recipe = adapted(recipe_of("mrn", "ours"), 2, None, None, 64)
     plan = loop.Plan(
-        data=None, out=tmp_path, spec=loop.NETWORKS["mrn"], recipe=recipe, iterations=4, device="cuda"
+        data=None, out=tmp_path, spec=NETWORKS["mrn"], recipe=recipe, iterations=4, device="cuda"
     )
-    trainer = loop.Trainer(plan)
+    trainer = Trainer(plan)
     trainer.step()
     trainer.save()
     assert checkpoint.read_header(loop.train(plan))["progress"]["iteration"] == 4

@@ -17,10 +17,15 @@ from PIL import Image
 
 from semdaemon.errors import SemdaemonError
 from semdaemon.refocus.networks import NetworkSpec
-from semdaemon.training import checkpoint, degrade, loop
+from semdaemon.training import checkpoint, course, degrade, loop, supply
+from semdaemon.training.feeding import feed
 from semdaemon.training.loss import loss
+from semdaemon.training.plan import adapted
 from semdaemon.training.reading import load_corpus
 from semdaemon.training.recipe import OURS, PUBLISHED, batch, learning_rate, sample
+from semdaemon.training.stopping import Stop
+from semdaemon.training.telling import Teller
+from semdaemon.training.trainer import Trainer
 
 TINY = NetworkSpec(filters=4, blocks=1, kernel=3, unshuffle=2, residual=True, detach=False)
 FAST = replace(OURS, crop_px=32, batch=2, warm_up_iterations=2)
@@ -71,7 +76,7 @@ def test_a_training_is_reproducible_from_its_seed(frames: Path, tmp_path: Path) 
 
 def test_a_training_cut_in_two_ends_like_one_in_one_piece(frames: Path, tmp_path: Path) -> None:
     whole = weights(loop.train(plan(frames, tmp_path / "a", 6)))
-    trainer = loop.Trainer(plan(frames, tmp_path / "b", 6))
+    trainer = Trainer(plan(frames, tmp_path / "b", 6))
     for _ in range(3):
         trainer.step()
     trainer.save()
@@ -85,17 +90,17 @@ def test_a_training_with_a_fused_optimiser_goes_on_as_if_never_stopped(
 ) -> None:
     """As on a GPU: the fused step reads parameter and state by their place in memory, not by their index."""
     monkeypatch.setattr(torch.optim, "Adam", fused_adam)
-    trainer = loop.Trainer(plan(frames, tmp_path, 4))
+    trainer = Trainer(plan(frames, tmp_path, 4))
     for _ in range(3):
         trainer.step()
     trainer.save()
-    again = loop.Trainer(plan(frames, tmp_path, 4))
+    again = Trainer(plan(frames, tmp_path, 4))
     again.resume()
     for one in (trainer, again):
         one.step()
-    for name, value in trainer.net.state_dict().items():
-        torch.testing.assert_close(again.net.state_dict()[name], value, rtol=0, atol=0)
-    for parameter, state in again.optimiser.state.items():
+    for name, value in trainer.learner.net.state_dict().items():
+        torch.testing.assert_close(again.learner.net.state_dict()[name], value, rtol=0, atol=0)
+    for parameter, state in again.learner.optimiser.state.items():
         assert state["exp_avg"].stride() == parameter.stride()  # CUDA refuses the step otherwise
 
 
@@ -106,9 +111,9 @@ def fused_adam(*given: Any, **named: Any) -> torch.optim.Optimizer:
 def test_the_first_line_of_progress_has_a_loss_also_where_it_is_read_now_and_then(
     frames: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    trainer = loop.Trainer(plan(frames, tmp_path, 2))
-    trainer._look_every = 10  # as on a GPU
-    trainer.run()
+    trainer = Trainer(plan(frames, tmp_path, 2))
+    trainer.learner._look_every = 10  # as on a GPU
+    course.run(trainer)
     said = capsys.readouterr().err
     assert "iteration 1 " in said
     assert "nan" not in said
@@ -117,14 +122,15 @@ def test_the_first_line_of_progress_has_a_loss_also_where_it_is_read_now_and_the
 def test_waiting_for_workers_is_a_share_of_this_run_and_leaves_their_start_out(
     frames: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trainer = loop.Trainer(replace(plan(frames, tmp_path, 10), workers=1))
-    pair = loop.feed(trainer.corpus, FAST, 0, start=0, workers=0, pinned=False).__next__()
-    monkeypatch.setattr(loop, "feed", lambda *_, **__: slowly([1.5, 0.1, 0.1], pair))
+    trainer = Trainer(replace(plan(frames, tmp_path, 10), workers=1))
+    pair = feed(trainer.corpus, FAST, 0, start=0, workers=0, pinned=False).__next__()
+    monkeypatch.setattr(supply, "feed", lambda *_, **__: slowly([1.5, 0.1, 0.1], pair))
+    run = course.Course(trainer, Stop(), Teller())
     trainer.progress.iteration, trainer.progress.elapsed_s = 1000, 3600.0  # an earlier slice of time
     for _ in range(3):
-        trainer._next_batch()
-    assert trainer._standing(first=0).waiting > 0.2
-    assert trainer._waited_s < 1.4
+        trainer.supply.take(1000)
+    assert run.standing().waiting > 0.2
+    assert trainer.supply._waited_s < 1.4
 
 
 def slowly(pauses_s: list[float], pair: Any) -> Iterator[Any]:
@@ -134,10 +140,10 @@ def slowly(pauses_s: list[float], pair: Any) -> Iterator[Any]:
 
 
 def test_the_loss_falls(frames: Path, tmp_path: Path) -> None:
-    trainer = loop.Trainer(replace(plan(frames, tmp_path, 60), recipe=replace(FAST, batch=4)))
+    trainer = Trainer(replace(plan(frames, tmp_path, 60), recipe=replace(FAST, batch=4)))
     for _ in range(60):
         trainer.step()
-    assert np.mean(trainer.recent[-20:]) < np.mean(trainer.recent[:10]) - 0.1
+    assert np.mean(trainer.learner.recent[-20:]) < np.mean(trainer.learner.recent[:10]) - 0.1
 
 
 def test_a_log_of_the_gains_is_kept(frames: Path, tmp_path: Path) -> None:
@@ -175,9 +181,9 @@ def test_another_network_in_the_output_folder_is_not_overwritten(frames: Path, t
 
 def test_fine_tuning_starts_from_given_weights(frames: Path, tmp_path: Path) -> None:
     first = loop.train(plan(frames, tmp_path / "a", 2))
-    trainer = loop.Trainer(replace(plan(frames, tmp_path / "b", 2), start_from=first))
+    trainer = Trainer(replace(plan(frames, tmp_path / "b", 2), start_from=first))
     torch.testing.assert_close(
-        trainer.net.state_dict()["fine.head.weight"], weights(first)["fine.head.weight"]
+        trainer.learner.net.state_dict()["fine.head.weight"], weights(first)["fine.head.weight"]
     )
 
 
@@ -196,7 +202,7 @@ def test_the_loss_of_a_perfect_result_is_the_floor(frames: Path) -> None:
 
 
 def test_a_single_scale_network_trains_for_one_known_blur(frames: Path, tmp_path: Path) -> None:
-    recipe = loop.adapted(FAST, None, None, 2.0)
+    recipe = adapted(FAST, None, None, 2.0)
     path = loop.train(replace(plan(frames, tmp_path, 1), recipe=recipe, single_scale=True))
     assert "head.weight" in weights(path)
 
@@ -205,7 +211,8 @@ def test_the_loop_runs_as_a_module_without_click_or_pydantic(frames: Path, tmp_p
     code = (
         "import sys; sys.modules.update({n: None for n in ('click', 'pydantic', 'structlog', 'zmq')});"
         "from semdaemon.training import loop; from dataclasses import replace;"
-        "loop.NETWORKS['light'] = replace(loop.NETWORKS['light'], filters=4, blocks=1);"
+        "from semdaemon.training.plan import NETWORKS;"
+        "NETWORKS['light'] = replace(NETWORKS['light'], filters=4, blocks=1);"
         "loop.main(sys.argv[1:])"
     )
     arguments = ["--data", str(frames), "--out", str(tmp_path / "o"), "--iterations", "1", "--batch", "1"]

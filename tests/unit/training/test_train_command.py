@@ -14,8 +14,9 @@ from semdaemon.cli.train import command
 from semdaemon.errors import SettingsError
 from semdaemon.refocus import networks, probe
 from semdaemon.refocus.weights import load_card, read_tensors
-from semdaemon.training import degrade, loop
+from semdaemon.training import degrade
 from semdaemon.training.model_card import page
+from semdaemon.training.plan import NETWORKS
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def frames(tmp_path: Path) -> Path:
 def test_train_writes_weights_that_the_daemon_can_load(
     frames: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(loop.NETWORKS, "light", replace(networks.LIGHT, filters=4, blocks=1))
+    monkeypatch.setitem(NETWORKS, "light", replace(networks.LIGHT, filters=4, blocks=1))
     out = tmp_path / "out"
     length = ["--iterations", "1", "--batch", "1", "--threads", "1"]
     result = CliRunner().invoke(command, ["--data", str(frames), "--out", str(out), *length, "--json"])

@@ -21,11 +21,13 @@ from PIL import Image
 
 from semdaemon.errors import SemdaemonError
 from semdaemon.refocus.networks import NetworkSpec
-from semdaemon.training import checkpoint, degrade, loop
+from semdaemon.training import checkpoint, course, degrade, learner, loop
 from semdaemon.training.device import multiplies_bfloat16
 from semdaemon.training.loss import loss
+from semdaemon.training.plan import adapted
 from semdaemon.training.recipe import OURS
 from semdaemon.training.stopping import TrainingStoppedError
+from semdaemon.training.trainer import Trainer
 from semdaemon.training.validation import CONDITIONS, Pair, bounded
 
 TINY = NetworkSpec(filters=4, blocks=1, kernel=3, unshuffle=2, residual=True, detach=False)
@@ -52,7 +54,7 @@ def _one_thread() -> None:
 def saved(frames: Path, out: Path) -> loop.Plan:
     """A plan of 4 iterations that was stopped and saved after 2, and after 1 before that."""
     plan = loop.Plan(data=frames, out=out, spec=TINY, recipe=FAST, iterations=4)
-    trainer = loop.Trainer(plan)
+    trainer = Trainer(plan)
     for _ in range(2):
         trainer.step()
         trainer.save()
@@ -77,7 +79,7 @@ def test_a_truncated_checkpoint_gives_way_to_the_previous_one(
     content = (tmp_path / checkpoint.NAME).read_bytes()
     cut = content[: int(share * len(content))]
     (tmp_path / checkpoint.NAME).write_bytes(cut)
-    trainer = loop.Trainer(plan)
+    trainer = Trainer(plan)
     assert trainer.resume()
     assert trainer.progress.iteration == 1
     assert "previous checkpoint, of iteration 1" in capsys.readouterr().err
@@ -90,7 +92,7 @@ def test_a_truncated_checkpoint_gives_way_to_the_previous_one(
 def test_a_crash_between_the_two_renames_loses_nothing(frames: Path, tmp_path: Path) -> None:
     plan = saved(frames, tmp_path)
     (tmp_path / checkpoint.NAME).replace(tmp_path / checkpoint.PREVIOUS)
-    trainer = loop.Trainer(plan)
+    trainer = Trainer(plan)
     assert trainer.resume()
     assert trainer.progress.iteration == 2
 
@@ -135,16 +137,16 @@ def test_changed_new_and_gone_frames_are_told_when_a_training_goes_on(
     frames: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     plan = saved(frames, tmp_path / "out")
-    name = loop.Trainer(plan).corpus.train[0].name
+    name = Trainer(plan).corpus.train[0].name
     picture = np.array(Image.open(frames / name))
     Image.fromarray(picture[::-1].copy()).save(frames / name)
-    assert loop.Trainer(plan).resume()
+    assert Trainer(plan).resume()
     assert f"changed: {name}" in capsys.readouterr().err
 
 
 def test_frames_that_would_cross_into_validation_are_refused(frames: Path, tmp_path: Path) -> None:
     plan = replace(saved(frames, tmp_path / "out"), validation_fraction=0.5)
-    assert len(loop.Trainer(plan).corpus.validation) > 1
+    assert len(Trainer(plan).corpus.validation) > 1
     with pytest.raises(SemdaemonError) as caught:
         loop.train(plan)
     assert caught.value.code == "another_split"
@@ -163,7 +165,7 @@ def test_a_loss_that_is_no_number_ends_the_training_with_the_last_good_checkpoin
     frames: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan = saved(frames, tmp_path)
-    monkeypatch.setattr(loop, "loss", lambda *a: loss(*a) * float("nan"))
+    monkeypatch.setattr(learner, "loss", lambda *a: loss(*a) * float("nan"))
     with pytest.raises(SemdaemonError) as caught:
         loop.train(plan)
     assert caught.value.code == "loss_not_finite"
@@ -177,9 +179,9 @@ def test_a_loss_that_is_no_number_ends_the_training_with_the_last_good_checkpoin
 def test_weights_that_are_no_numbers_are_never_saved(frames: Path, tmp_path: Path) -> None:
     """Where a finite loss had an infinite gradient: the loss would only tell at the next step."""
     plan = saved(frames, tmp_path)
-    trainer = loop.Trainer(plan)
+    trainer = Trainer(plan)
     trainer.resume()
-    trainer.average["fine.head.weight"][0] = float("nan")
+    trainer.learner.average["fine.head.weight"][0] = float("nan")
     with pytest.raises(SemdaemonError) as caught:
         trainer.save()
     assert caught.value.code == "loss_not_finite"
@@ -194,7 +196,7 @@ def test_a_batch_too_large_for_the_accelerator_says_what_to_make_smaller(
         raise torch.cuda.OutOfMemoryError("CUDA out of memory.")
 
     plan = saved(frames, tmp_path)
-    monkeypatch.setattr(loop, "loss", full)
+    monkeypatch.setattr(learner, "loss", full)
     with pytest.raises(SemdaemonError) as caught:
         loop.train(plan)
     assert caught.value.code == "out_of_memory"
@@ -254,7 +256,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def test_a_full_disk_at_a_checkpoint_is_told_and_the_last_good_one_is_intact(
     frames: Path, small_disk: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "CHECKPOINT_EVERY_S", 0.0)  # at every step
+    monkeypatch.setattr(course, "CHECKPOINT_EVERY_S", 0.0)  # at every step
     plan = saved(frames, small_disk)
     filler = small_disk / "filler"
     filler.write_bytes(bytes(shutil.disk_usage(small_disk).free - 4096))
@@ -272,9 +274,10 @@ def test_a_full_disk_at_a_checkpoint_is_told_and_the_last_good_one_is_intact(
 def started(frames: Path, out: Path, *arguments: str) -> subprocess.Popen[str]:
     """A training of its own process that goes on for long, and has begun."""
     code = (
-        "import sys; from dataclasses import replace; from semdaemon.training import loop;"
-        "loop.CHECKPOINT_EVERY_S = 0.2;"
-        "loop.NETWORKS['light'] = replace(loop.NETWORKS['light'], filters=4, blocks=1);"
+        "import sys; from dataclasses import replace; from semdaemon.training import course, loop;"
+        "from semdaemon.training.plan import NETWORKS;"
+        "course.CHECKPOINT_EVERY_S = 0.2;"
+        "NETWORKS['light'] = replace(NETWORKS['light'], filters=4, blocks=1);"
         "sys.exit(loop.main(sys.argv[1:]))"
     )
     options = ["--data", str(frames), "--out", str(out), "--batch", "1", "--crop", "32", "--threads", "1"]
@@ -301,7 +304,7 @@ def test_an_interrupted_training_saves_and_says_how_to_go_on(
         return loss(*arguments)
 
     plan, before = saved(frames, tmp_path), signal.getsignal(number)
-    monkeypatch.setattr(loop, "loss", interrupted)
+    monkeypatch.setattr(learner, "loss", interrupted)
     with pytest.raises(TrainingStoppedError) as caught:
         loop.train(plan)
     assert caught.value.exit_code == 128 + number
@@ -331,7 +334,7 @@ def test_a_killed_training_goes_on_from_its_last_checkpoint(frames: Path, tmp_pa
     process.communicate()
     before = iteration_of(path)
     header = checkpoint.read_header(path)
-    recipe = loop.adapted(OURS, 1, None, None, 32)
+    recipe = adapted(OURS, 1, None, None, 32)
     spec = NetworkSpec(**header["spec"])
     plan = loop.Plan(data=frames, out=tmp_path, spec=spec, recipe=recipe, iterations=before + 1)
     assert iteration_of(loop.train(plan)) == before + 1

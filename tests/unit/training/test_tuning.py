@@ -20,6 +20,7 @@ from semdaemon.simulate.scenes import scene
 from semdaemon.training import checkpoint, loop, model_card
 from semdaemon.training.export import export
 from semdaemon.training.recipe import OURS
+from semdaemon.training.trainer import Trainer
 
 TINY = NetworkSpec(filters=6, blocks=1, kernel=3, unshuffle=2, residual=True, detach=False)
 FRAMES = 20
@@ -197,14 +198,12 @@ def test_half_precision_changes_no_pixel_by_more_than_the_stated_bound(
     """What `semdaemon.training.export` says of half precision, on a training's validation crops."""
     from semdaemon.training.validation import validation_pairs
 
-    trainer = loop.Trainer(
-        loop.Plan(data=lab, out=tuned[0], spec=TINY, recipe=replace(OURS, crop_px=48), seed=0)
-    )
+    trainer = Trainer(loop.Plan(data=lab, out=tuned[0], spec=TINY, recipe=replace(OURS, crop_px=48), seed=0))
     pairs = validation_pairs(trainer.corpus)
-    trainer.average = checkpoint.read_average(tuned[0] / checkpoint.NAME)
-    full = [trainer.refocus(pair.seen) for pair in pairs]
-    trainer.average = {k: v.half().float() for k, v in trainer.average.items()}
-    half = [trainer.refocus(pair.seen) for pair in pairs]
+    trainer.learner.average = checkpoint.read_average(tuned[0] / checkpoint.NAME)
+    full = [trainer.learner.refocus(pair.seen) for pair in pairs]
+    trainer.learner.average = {k: v.half().float() for k, v in trainer.learner.average.items()}
+    half = [trainer.learner.refocus(pair.seen) for pair in pairs]
     assert max(float(np.abs(a - b).max()) for a, b in zip(full, half, strict=True)) < 0.25 / 255
 
 

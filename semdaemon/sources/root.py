@@ -13,23 +13,20 @@ from pathlib import Path
 import structlog
 
 from semdaemon.errors import SemdaemonError
-from semdaemon.mounts import mount_of
 from semdaemon.settings import Folder
 from semdaemon.sources.backlog import Memory
+from semdaemon.sources.hints import Hints
 from semdaemon.sources.hot import HotFolders
 from semdaemon.sources.scan import Found, Rules, walk
+from semdaemon.sources.schedule import Schedule
 from semdaemon.sources.source import Deliver, RootHealth, Sighting, Watching
-from semdaemon.sources.watch import Watch
+from semdaemon.sources.watched import Watched
 
 _DELIVERED_AT_ONCE = 500
-_MOST_HINTS = 20_000
 _HINTS_TOGETHER_S = 0.02
 _ROOT_CHECK_S = 1.0
 _AFTER_NEW_FOLDER_S = 0.25
-_REDELIVER_S = 60.0
 _HANGS_S = 30.0
-# Most of the time that scans may take: a large tree is scanned less often rather than all the time.
-_SCAN_SHARE, _POLLING_SHARE = 0.05, 0.25
 
 _log = structlog.get_logger("semdaemon.sources")
 
@@ -56,23 +53,18 @@ class FolderRoot:
         self.path, self._adopt = path, adopt
         self._source, self._settings, self._rules = source, settings, rules
         self._memory, self._hot = Memory(settings.backlog), HotFolders()
-        self._hints: set[str] = set()
-        self._hints_lost = False
-        self._lock = threading.Lock()
-        self._wake, self._stop = threading.Event(), threading.Event()
-        self._watch: Watch | None = None
-        self._watched: tuple[int, int] | None = None
-        self._polling_because = ""
+        self._hints, self._schedule = Hints(), Schedule()
+        self._watched = Watched(path, self._hints)
+        self._stop = threading.Event()
         self._missing = "not looked at yet"
         self._unreadable: dict[str, str] = {}
         self._refused = ""
-        self.counters = {"delivered": 0, "overflows": 0, "errors": 0}
-        self._device, self._home_device = 0, 0
+        self._delivered, self._errors = 0, 0
+        self._home_device = 0
         self._turn_began: float | None = None
         self._handing_over_s = 0.0
         self._last_scan: tuple[float, float] | None = None
         self._files = 0
-        self._scan_due, self._quick_due, self._redeliver_due = 0.0, 0.0, 0.0
         self._thread = threading.Thread(target=self._run, name=f"folder {path}", daemon=True)
 
     def start(self, deliver: Deliver) -> None:
@@ -83,7 +75,7 @@ class FolderRoot:
     def stop(self, timeout_s: float = 10.0) -> None:
         """End; a scan that hangs on a dead network share is left behind."""
         self._stop.set()
-        self._wake.set()
+        self._hints.wake()
         if self._thread.is_alive():
             self._thread.join(timeout_s)
 
@@ -95,9 +87,12 @@ class FolderRoot:
 
     def wake(self) -> None:
         """Scan now."""
-        with self._lock:
-            self._hints_lost = True
-        self._wake.set()
+        self._hints.lose()
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """Sightings delivered, events that the system dropped, turns that failed; since the start."""
+        return {"delivered": self._delivered, "overflows": self._watched.overflows, "errors": self._errors}
 
     # -- the thread --------------------------------------------------------------------------------------
 
@@ -105,16 +100,14 @@ class FolderRoot:
         try:
             while not self._stop.is_set():
                 self._turn_safely()
-                self._wake.wait(self._pause_s())
-                self._wake.clear()
+                self._hints.wait(self._pause_s())
         finally:
-            self._close_watch()
+            self._watched.close()
 
     def _pause_s(self) -> float:
         if self._missing:
             return _ROOT_CHECK_S
-        due = min(self._scan_due, self._quick_due) if self._polling_because else self._scan_due
-        return min(_ROOT_CHECK_S, max(0.0, due - time.monotonic()))
+        return min(_ROOT_CHECK_S, self._schedule.pause_s(polling=bool(self._watched.polling_because)))
 
     def _turn_safely(self) -> None:
         self._turn_began = time.monotonic()
@@ -129,22 +122,24 @@ class FolderRoot:
             self._turn_began = None
 
     def _complain(self, error: Exception) -> None:
-        self.counters["errors"] += 1
+        self._errors += 1
         if str(error) != self._refused:
             _log.error("folder cannot be taken in", folder=str(self.path), error=str(error))
         self._refused = str(error)
-        self._scan_due = time.monotonic() + _ROOT_CHECK_S
+        self._schedule.scan_after(_ROOT_CHECK_S)
 
     def _turn(self) -> None:
         if not self._present():
             return
-        self._keep_watching()
-        hints, lost = self._take_hints()
+        # Watched before it is scanned: what comes meanwhile is told.
+        if self._watched.keep(self._settings, recursive=self._rules.recursive):
+            self._schedule.scan_now()
+        hints, lost = self._hints.take()
         if lost:
-            self._scan_due = 0.0
-        if time.monotonic() >= self._scan_due:
+            self._schedule.scan_now()
+        if self._schedule.scan_due:
             self._scan()
-        elif self._polling_because and time.monotonic() >= self._quick_due:
+        elif self._watched.polling_because and self._schedule.quick_due:
             self._scan_hot()
         elif hints:
             self._look_at(hints)
@@ -160,74 +155,11 @@ class FolderRoot:
             told("folder gone" if missing else "folder there", folder=str(self.path), detail=missing)
             self._missing = missing
         if missing:
-            self._close_watch()
-            self._scan_due = 0.0
+            self._watched.close()
+            self._schedule.scan_now()
         return not missing
 
-    def _keep_watching(self) -> None:
-        """Watch before scanning; begin anew where the folder was replaced or watchdog gave up."""
-        about = self.path.stat()
-        self._device = about.st_dev
-        identity = (about.st_dev, about.st_ino)
-        alive = self._watch is not None and self._watch.alive
-        if identity == self._watched and (alive or self._polling_because):
-            return
-        self._close_watch()
-        self._watched = identity
-        self._open_watch()
-        self._scan_due = 0.0
-
-    def _open_watch(self) -> None:
-        because = self._why_polling()
-        if not because:
-            try:
-                self._watch = Watch(
-                    self.path,
-                    recursive=self._rules.recursive,
-                    changed=self._hint,
-                    overflowed=self._overflowed,
-                )
-            except OSError as error:
-                because = f"events cannot be had ({error.strerror or error})"
-        if because and because != self._polling_because:
-            _log.warning("polling instead of events", folder=str(self.path), because=because)
-        self._polling_because = because
-
-    def _why_polling(self) -> str:
-        if self._settings.poll == "always":
-            return "set so (folder.poll)"
-        mount = mount_of(self.path)
-        if self._settings.poll == "auto" and mount.remote:
-            return f"{mount.kind} file system: events of other machines do not arrive"
-        return ""
-
-    def _close_watch(self) -> None:
-        watch, self._watch, self._watched = self._watch, None, None
-        if watch is not None:
-            watch.close()
-
     # -- events ------------------------------------------------------------------------------------------
-
-    def _hint(self, path: str, is_folder: bool) -> None:
-        with self._lock:
-            if len(self._hints) < _MOST_HINTS:
-                self._hints.add(path + os.sep if is_folder else path)
-            else:
-                self._hints_lost = True
-        self._wake.set()
-
-    def _overflowed(self) -> None:
-        self.counters["overflows"] += 1
-        _log.warning("events were lost, scanning", folder=str(self.path))
-        with self._lock:
-            self._hints_lost = True
-        self._wake.set()
-
-    def _take_hints(self) -> tuple[set[str], bool]:
-        with self._lock:
-            hints, self._hints = self._hints, set()
-            lost, self._hints_lost = self._hints_lost, False
-        return hints, lost
 
     def _look_at(self, hints: Iterable[str]) -> None:
         root = str(self.path)
@@ -244,7 +176,7 @@ class FolderRoot:
 
     def _new_folder(self, relative: str) -> list[Found]:
         # Files made before the system watched the new folder have no event: look soon again, at everything.
-        self._scan_due = min(self._scan_due, time.monotonic() + _AFTER_NEW_FOLDER_S)
+        self._schedule.scan_within(_AFTER_NEW_FOLDER_S)
         root, parts = str(self.path), Path(relative).parts
         if not self._rules.recursive or not self._rules.enters_below(root, parts):
             return []
@@ -258,7 +190,7 @@ class FolderRoot:
     def _scan(self) -> None:
         began, clock = time.time(), time.monotonic()
         self._handing_over_s = 0.0
-        redeliver = clock >= self._redeliver_due
+        redeliver = self._schedule.redelivery_due
         look = self._memory.begin(began, redeliver=redeliver)
         unreadable, folders = dict[str, str](), set[str]()
         found = walk(str(self.path), self._rules, entered=folders.add, unreadable=_noted_in(unreadable))
@@ -269,8 +201,11 @@ class FolderRoot:
         self._memory.end(look)
         self._hot.scanned(folders)
         self._tell_unreadable(unreadable)
-        self._scanned(look.files, time.monotonic() - clock - self._handing_over_s)
-        self._plan_next(redelivered=redeliver)
+        took_s = time.monotonic() - clock - self._handing_over_s
+        self._scanned(look.files, took_s)
+        polling = bool(self._watched.polling_because)
+        every_s = self._settings.poll_s if polling else self._settings.rescan_s
+        self._schedule.scanned(took_s, every_s=every_s, polling=polling, redelivered=redeliver)
 
     def _scan_hot(self) -> None:
         """Look where frames appear just now; whole scans of a large share are too far apart."""
@@ -279,8 +214,7 @@ class FolderRoot:
         for some in _by(_DELIVERED_AT_ONCE, filter(self._memory.is_news, found)):
             self._hand_over(some)
             self._memory.note(some)
-        now = time.monotonic()
-        self._quick_due = now + max(self._settings.poll_s, (now - began) / _POLLING_SHARE)
+        self._schedule.scanned_quickly(time.monotonic() - began, every_s=self._settings.poll_s)
 
     def _scanned(self, files: int, took_s: float) -> None:
         if self._last_scan is None:
@@ -288,24 +222,14 @@ class FolderRoot:
                       left_out=self._memory.left_out, watching=self._watching)  # fmt: skip
         self._files, self._last_scan, self._refused = files, (time.time(), took_s), ""
         if files:
-            self._home_device = self._device
-
-    def _plan_next(self, *, redelivered: bool) -> None:
-        now, took_s = time.monotonic(), self._last_scan[1] if self._last_scan else 0.0
-        polling = bool(self._polling_because)
-        every_s = self._settings.poll_s if polling else self._settings.rescan_s
-        share = _POLLING_SHARE if polling else _SCAN_SHARE
-        self._scan_due = now + max(every_s, took_s * (1 / share - 1))
-        self._quick_due = now + every_s
-        if redelivered:
-            self._redeliver_due = now + _REDELIVER_S
+            self._home_device = self._watched.device
 
     def _hand_over(self, files: Sequence[Found]) -> None:
         began = time.monotonic()
         sightings = [self._sighting(*file) for file in files]
         if own := [sighting for sighting in sightings if not self._adopt(sighting)]:
             self._deliver(own)
-            self.counters["delivered"] += len(own)
+            self._delivered += len(own)
         self._hot.note(files)
         self._handing_over_s += time.monotonic() - began
 
@@ -326,13 +250,14 @@ class FolderRoot:
     def _watching(self) -> Watching:
         if self._missing:
             return "nothing"
-        return "polling" if self._polling_because else "events"
+        return "polling" if self._watched.polling_because else "events"
 
     def health(self) -> RootHealth:
         """How it is; may be asked from any thread, also while a scan hangs."""
         faults = (self._missing, self._refused, self._hanging(), self._unmounted(), self._closed_folders())
         problems = [text for text in faults if text]
-        remarks = [f"polling: {self._polling_because}"] if self._polling_because else []
+        because = self._watched.polling_because
+        remarks = [f"polling: {because}"] if because else []
         at, took_s = self._last_scan or (None, None)
         return RootHealth(
             path=self.path,
@@ -352,7 +277,7 @@ class FolderRoot:
         return f"a look has not come back for {time.monotonic() - began:.0f} s (is the network share there?)"
 
     def _unmounted(self) -> str:
-        if self._files or not self._home_device or self._device == self._home_device:
+        if self._files or not self._home_device or self._watched.device == self._home_device:
             return ""
         return f"{self.path} is empty and on another file system than before: is the share unmounted?"
 

@@ -15,8 +15,7 @@ import pytest
 from semdaemon import mounts
 from semdaemon.errors import SemdaemonError
 from semdaemon.settings import Folder
-from semdaemon.sources import FolderSource, Sighting
-from semdaemon.sources import root as source_root
+from semdaemon.sources import FolderSource, Sighting, schedule, watched
 
 
 class Seen:
@@ -273,11 +272,11 @@ def test_polling_finds_everything_and_says_so(
 def test_a_large_share_is_polled_where_frames_appear(
     root: Path, seen: Seen, begin: Callable[..., FolderSource], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(source_root, "_POLLING_SHARE", 1e-6)  # as if a whole scan took very long
+    monkeypatch.setattr(schedule, "_POLLING_SHARE", 1e-6)  # as if a whole scan took very long
     write(root / "run 1/a.tif")
     source = begin(poll="always", poll_s=0.05)
     scanned_at = source.health().last_scan_at
-    monkeypatch.setattr(source_root, "_POLLING_SHARE", 0.25)
+    monkeypatch.setattr(schedule, "_POLLING_SHARE", 0.25)
     write(root / "run 1/b.tif")
     write(root / "run 2/tile/c.tif")
     wait_for(lambda: seen.names == {"run 1/a.tif", "run 1/b.tif", "run 2/tile/c.tif"})
@@ -288,7 +287,7 @@ def test_a_large_share_is_polled_where_frames_appear(
 def test_a_remote_file_system_is_polled_by_itself(
     root: Path, seen: Seen, begin: Callable[..., FolderSource], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(source_root, "mount_of", lambda path: mounts.Mount("/mnt", "cifs", remote=True))
+    monkeypatch.setattr(watched, "mount_of", lambda path: mounts.Mount("/mnt", "cifs", remote=True))
     source = begin(poll_s=0.05)
     write(root / "a.tif")
     wait_for(lambda: seen.names == {"a.tif"})
@@ -302,7 +301,7 @@ def test_without_events_from_the_system_it_polls(
     def no_watch(*args: object, **options: object) -> None:
         raise OSError(28, "inotify watch limit reached")
 
-    monkeypatch.setattr(source_root, "Watch", no_watch)
+    monkeypatch.setattr(watched, "Watch", no_watch)
     source = begin(poll_s=0.05)
     write(root / "a.tif")
     wait_for(lambda: seen.names == {"a.tif"})

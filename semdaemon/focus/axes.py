@@ -10,13 +10,12 @@ import numpy.typing as npt
 
 from semdaemon.focus.artefacts.noise import CORNER
 from semdaemon.focus.astigmatism import FEWEST_TILES, Astigmatism, astigmatism
-from semdaemon.focus.tilepower import TilePower, tile_power
+from semdaemon.focus.tilepower import WINDOW_PX, TilePower, tile_power
 from semdaemon.focus.tiles import Grid
 from semdaemon.frame import Area, Pixels, binned
 
 Array = npt.NDArray[Any]
 
-_SIDE_PX = 128
 _SIGMA_AT_SCALE_PX = 1.6
 """A frame is binned 2 or 4 times until its blur is below this: then a window of 128 px holds enough of it."""
 _LONG_AT_SCALE_PX = 2.4
@@ -66,12 +65,12 @@ def axes_of(
         Of the grid's tiles where it is known: their spectra are not taken again.
     """
     known = sigma_px[np.isfinite(sigma_px)]
-    if not known.size or min(image.shape) < _SIDE_PX:
+    if not known.size or min(image.shape) < WINDOW_PX:
         return Astigmatism("cannot_tell"), ()
     scale, largest = 1, _largest_scale(image.shape)
     while scale < largest and np.median(known) >= _SIGMA_AT_SCALE_PX * scale:
         scale *= 2
-    shape = (_SIDE_PX, _SIDE_PX)
+    shape = (WINDOW_PX, WINDOW_PX)
     while True:
         windows = _windows(image, grid, sigma_px, scale, power)
         whole = windows.told(np.ones(len(windows.noise), bool), scale, shape)
@@ -96,12 +95,12 @@ def _windows(image: Pixels, grid: Grid, sigma_px: Array, scale: int, power: Tile
         step *= 2
     tops, lefts = (_starts(side, step) for side in small.shape)
     corners = [(top, left) for top in tops for left in lefts]
-    middles = (np.array(corners) + _SIDE_PX / 2) * scale
+    middles = (np.array(corners) + WINDOW_PX / 2) * scale
     area, sigmas = grid.area, sigma_px.reshape(grid.rows, grid.cols)
     rows = np.minimum(middles[:, 0] // grid.tile_px, grid.rows - 1).astype(int)
     cols = np.minimum(middles[:, 1] // grid.tile_px, grid.cols - 1).astype(int)
     if power is None or scale > 1 or not _are_tiles(tops, lefts, grid):
-        power = tile_power([small[top : top + _SIDE_PX, left : left + _SIDE_PX] for top, left in corners])
+        power = tile_power([small[top : top + WINDOW_PX, left : left + WINDOW_PX] for top, left in corners])
     return _Windows(
         power.polar,
         power.noise[:, CORNER],
@@ -115,12 +114,12 @@ def _are_tiles(tops: list[int], lefts: list[int], grid: Grid) -> bool:
     """Whether the windows that begin there are the grid's tiles."""
     down, across = grid.slices()
     starts = [each.start for each in down], [each.start for each in across]
-    return grid.tile_px == _SIDE_PX and starts == (tops, lefts)
+    return grid.tile_px == WINDOW_PX and starts == (tops, lefts)
 
 
 def _largest_scale(shape: tuple[int, ...]) -> int:
     """How often a frame can be binned and still hold enough windows; 1 at least."""
-    fits = [scale for scale in _SCALES if min(shape) >= _SIDE_PX * scale]
+    fits = [scale for scale in _SCALES if min(shape) >= WINDOW_PX * scale]
     enough = [scale for scale in fits if _window_count(shape, scale) >= FEWEST_TILES]
     return max(enough, default=1)
 
@@ -132,13 +131,13 @@ def _window_count(shape: tuple[int, ...], scale: int) -> int:
 
 def _step(scale: int) -> int:
     # Binned windows overlap by half: there are few, and the window function mutes what they share.
-    return _SIDE_PX if scale == 1 else _SIDE_PX // 2
+    return WINDOW_PX if scale == 1 else WINDOW_PX // 2
 
 
 def _starts(side: int, step: int) -> list[int]:
     """Where windows begin along a side: evenly, from one end to the other, no more than a step apart."""
-    count = -(-(side - _SIDE_PX) // step) + 1
-    return [round(start) for start in np.linspace(0, side - _SIDE_PX, count)]
+    count = -(-(side - WINDOW_PX) // step) + 1
+    return [round(start) for start in np.linspace(0, side - WINDOW_PX, count)]
 
 
 def _regions(grid: Grid) -> list[Area]:

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-import numpy.typing as npt
 from scipy import sparse
 
-from semdaemon.focus.artefacts.noise import BANDS, bands
+from semdaemon.focus.artefacts.noise import BANDS, Powers, bands
 from semdaemon.focus.astigmatism import polar_bands
 from semdaemon.focus.spectra import band_power
 from semdaemon.frame import Pixels
 
-Powers = npt.NDArray[np.float32]
+WINDOW_PX = 128
+"""Side of the windows in which astigmatism is looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,8 @@ class TilePower:
     noise
         (n, BANDS) float32 in the bands of `semdaemon.focus.artefacts.noise`.
     polar
-        (n, RINGS * SECTORS) float32 in those of `semdaemon.focus.astigmatism.polar_bands`.
+        (n, RINGS * SECTORS) float32 in those of `semdaemon.focus.astigmatism.polar_bands`; (n, 0) of tiles
+        that are no such window.
     """
 
     noise: Powers
@@ -42,4 +43,7 @@ def tile_power(tiles: Sequence[Pixels]) -> TilePower:
 
 @lru_cache(maxsize=4)
 def _masks(shape: tuple[int, int]) -> sparse.csr_array:
-    return sparse.csr_array(np.concatenate([bands(shape), polar_bands(shape)], axis=1).T)
+    weights = bands(shape)
+    if shape == (WINDOW_PX, WINDOW_PX):  # of tiles of 1024 px the polar bands take hundreds of megabytes
+        weights = np.concatenate([weights, polar_bands(shape)], axis=1)
+    return sparse.csr_array(weights.T)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
 
 from semdaemon.focus import axes
+from semdaemon.focus.artefacts.noise import BANDS
 from semdaemon.focus.astigmatism import Astigmatism
 from semdaemon.focus.axes import axes_of
 from semdaemon.focus.survey import Survey
@@ -144,3 +146,16 @@ def test_where_windows_are_tiles_no_spectrum_is_taken_twice(monkeypatch: pytest.
     sigmas, power = np.full(20, 0.8, np.float32), tile_power(grid.tiles(pixels))
     monkeypatch.delattr(axes, "tile_power")
     assert axes_of(pixels, grid, sigmas, power)[0].tiles == 20
+
+
+def test_bands_that_only_windows_have_are_not_made_for_large_tiles() -> None:
+    """At 1024 px, the largest tile of the settings, they took half a gigabyte and a second."""
+    tile = np.random.default_rng(0).integers(0, 255, (1024, 1024), np.uint8)
+    tracemalloc.start()
+    try:
+        power = tile_power([tile])
+        peak_bytes = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert (power.noise.shape, power.polar.shape) == ((1, BANDS), (1, 0))
+    assert peak_bytes < 150 * 2**20

@@ -26,6 +26,7 @@ from semdaemon.refocus.engine import TorchEngine
 from semdaemon.refocus.networks import MRN, NetworkSpec
 from semdaemon.refocus.weights import WeightsCard, load_card
 from semdaemon.training import checkpoint
+from semdaemon.training.listing import INDEX_ENCODING
 from semdaemon.training.reading import load_frames
 
 _LEVELS = (1e-2, 1e-3, 1e-4)
@@ -107,7 +108,7 @@ def sources(data: Path | None, frames: list[str]) -> list[dict[str, Any]]:
     index = data / "index.csv"
     if not index.exists():
         return [{"source": "the user's own frames", "licence": "", "frames": len(frames)}]
-    with index.open(newline="", encoding="utf-8") as text:
+    with index.open(newline="", encoding=INDEX_ENCODING) as text:
         rows = {row["file"]: row for row in csv.DictReader(text)}
     known = [rows[name] for name in frames if name in rows]
     counts = Counter(tuple(row.get(key, "") for key in ("source", "licence", "material")) for row in known)

@@ -7,7 +7,11 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from semdaemon.errors import SemdaemonError
 from semdaemon.training.pictures import SUFFIXES
+
+INDEX_ENCODING = "utf-8-sig"
+"""Spreadsheets write a mark at the start of a file; UTF-8 without one is read as well."""
 
 Listed = tuple[Path, str, float | None]
 """File, specimen group, cutoff in cycles per pixel (None where nobody has said it)."""
@@ -19,7 +23,13 @@ def index_of(folder: Path) -> Path | None:
 
 
 def listed(folder: Path) -> list[Listed]:
-    """The frames of a folder: the index's, or every picture; empty where there is none."""
+    """The frames of a folder: the index's, or every picture; empty where there is none.
+
+    Raises
+    ------
+    SemdaemonError
+        ``index_unreadable``.
+    """
     index = index_of(folder)
     return _unindexed(folder) if index is None else _indexed(folder, index)
 
@@ -28,12 +38,16 @@ def specimen_groups(folder: Path, paths: Sequence[Path]) -> list[str]:
     """The specimen group of each picture in a folder, as `listed` has it.
 
     Pictures that an index does not list are each of their own.
+
+    Raises
+    ------
+    SemdaemonError
+        ``index_unreadable``.
     """
     index = index_of(folder)
     if index is None:
         return _groups_by_name(paths)
-    with index.open(newline="", encoding="utf-8") as text:
-        known = {row["file"]: _group_of(row) for row in csv.DictReader(text)}
+    known = {file: group for file, group, _ in _rows(index)}
     names = [path.relative_to(folder).as_posix() for path in paths]
     return [known.get(name) or known.get(Path(name).name) or name for name in names]
 
@@ -41,13 +55,27 @@ def specimen_groups(folder: Path, paths: Sequence[Path]) -> list[str]:
 def _indexed(folder: Path, index: Path) -> list[Listed]:
     """Of the index's rows those whose file is in the folder or its ``train`` part."""
     found: list[Listed] = []
-    with index.open(newline="", encoding="utf-8") as text:
-        for row in csv.DictReader(text):
-            places = (folder / row["file"], folder / "train" / row["file"])
-            path = next((p for p in places if p.exists()), None)
-            if path is not None:
-                found.append((path, _group_of(row), float(row.get("cutoff") or 0.5)))
+    for file, group, cutoff in _rows(index):
+        path = next((p for p in (folder / file, folder / "train" / file) if p.exists()), None)
+        if path is not None:
+            found.append((path, group, cutoff))
     return found
+
+
+def _rows(index: Path) -> list[tuple[str, str, float]]:
+    """File, specimen group and cutoff of each row."""
+    try:
+        with index.open(newline="", encoding=INDEX_ENCODING) as text:
+            rows = csv.DictReader(text)
+            return [(row["file"], _group_of(row), float(row.get("cutoff") or 0.5)) for row in rows]
+    except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
+        why = "it has no column 'file'" if isinstance(error, KeyError) else str(error)
+        raise SemdaemonError(
+            "index_unreadable",
+            f"{index} is no index of frames: {why}.",
+            remedy="An index.csv in a folder of frames, or beside it, has the columns file and group, and "
+            "perhaps cutoff (cycles per pixel); mend it, or move it away.",
+        ) from error
 
 
 def _group_of(row: dict[str, str]) -> str:

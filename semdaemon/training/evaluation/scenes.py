@@ -32,7 +32,7 @@ class Scene:
         Specimen group; None where nobody knows it, which counts as one of its own.
     soft
         Whether it is soft at its own pixel scale, so that the truth itself is blurred
-        (`corpus.soft_at_pixel_scale`); None where nobody can tell.
+        (`semdaemon.training.reading.soft_at_pixel_scale`); None where nobody can tell.
     """
 
     name: str

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from semdaemon.training.listing import INDEX_ENCODING, index_of
+
 
 def write_card(model: Path, card: dict[str, Any]) -> None:
     text = json.dumps(card, indent=1, ensure_ascii=False)
@@ -21,11 +23,11 @@ def levels(edges_px: Iterable[float]) -> list[float]:
 
 def sources(data: Path) -> list[dict[str, Any]]:
     """Frames by source and licence, from the folder's ``index.csv`` (empty without one)."""
-    index = next((p for p in (data / "index.csv", data.parent / "index.csv") if p.exists()), None)
+    index = index_of(data)
     if index is None:
         return []
     counts: dict[tuple[str, str], int] = {}
-    with index.open(newline="", encoding="utf-8") as text:
+    with index.open(newline="", encoding=INDEX_ENCODING) as text:
         for row in csv.DictReader(text):
             if row.get("part") == data.name:
                 key = (row["source"], row["licence"])

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
+from semdaemon.errors import SemdaemonError
 from semdaemon.refocus.weights import WeightsCard, load_card
 from semdaemon.training import degrade
 from semdaemon.training.evaluation import compare, conditions, publishing, scenes, stored
@@ -25,6 +26,7 @@ from semdaemon.training.evaluation.results import Results
 from semdaemon.training.evaluation.scenes import Scene
 from semdaemon.training.evaluation.verdict import verdict
 from semdaemon.training.listing import specimen_groups
+from semdaemon.training.reading import load_frames
 
 IN_FOCUS, BLURRED, HALF = conditions.IN_FOCUS[2].name, conditions.HEADLINE[0].name, HALVES[2].name
 GROUPS = ("a", "a", "a", "a", "b", "b", "c", "c")
@@ -192,6 +194,31 @@ def test_groups_are_those_of_the_index_else_of_names(tmp_path: Path) -> None:
         first, alone, last = specimen_groups(folder, files)
         assert first == last == "lab/x"
         assert alone.endswith("a_2.png")
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"name,where\na.png,lab\n", "no column 'file'"),
+        (b"file,group,cutoff\na.png,g,high\n", "'high'"),
+        (b"group,file\ng\n", "None"),
+        (b"file,group\n\xff\xfe,g\n", "decode"),
+    ],
+)
+def test_an_index_of_something_else_is_a_clear_error(tmp_path: Path, content: bytes, why: str) -> None:
+    (tmp_path / "index.csv").write_bytes(content)
+    folder = tmp_path / "frames"
+    for read in (lambda: specimen_groups(folder, [folder / "a.png"]), lambda: load_frames(folder)):
+        with pytest.raises(SemdaemonError) as caught:
+            read()
+        assert caught.value.code == "index_unreadable"
+        assert str(tmp_path / "index.csv") in caught.value.message
+        assert why in caught.value.message
+
+
+def test_an_index_saved_by_a_spreadsheet_is_read(tmp_path: Path) -> None:
+    (tmp_path / "index.csv").write_bytes("file,group\na.png,x\n".encode("utf-8-sig"))
+    assert specimen_groups(tmp_path, [tmp_path / "a.png"]) == ["/x"]
 
 
 def test_twenty_frames_of_four_specimens_are_not_twenty_witnesses() -> None:

@@ -21,7 +21,7 @@ _ANSWER_S = 2.0
 
 @dataclass(frozen=True)
 class Wanted:
-    """An address that the settings ask for; ``told`` is its name in a daemon's status."""
+    """An address that the settings ask for; ``told`` is its name in a daemon's status, no ``host`` is all."""
 
     name: str
     told: str
@@ -65,7 +65,7 @@ def _wanted(settings: Settings) -> Iterator[Wanted]:
     for name, told, endpoint in asked:
         host, _, port = endpoint.removeprefix("tcp://").rpartition(":")
         if endpoint.startswith("tcp://") and port.isdigit() and int(port):
-            yield Wanted(name, told, host.strip("[]"), int(port))
+            yield Wanted(name, told, "" if host == "*" else host.strip("[]"), int(port))
 
 
 def _port(wanted: Wanted, refusal: OSError | None) -> Finding:

@@ -111,7 +111,7 @@ def ask(
     Parameters
     ----------
     endpoint
-        The control socket, e.g. ``tcp://127.0.0.1:5571``.
+        The control socket, e.g. ``tcp://127.0.0.1:5571``; ``*`` is asked on this machine.
     request
         e.g. ``{"request": "status"}``.
     curve
@@ -165,14 +165,22 @@ def split_messages(head: Mapping[str, Any], parts: Sequence[Part]) -> list[list[
 
 
 def _connect(socket: zmq.Socket[bytes], endpoint: str) -> None:
+    socket.ipv6 = "[" in endpoint
     try:
-        socket.connect(endpoint)
+        socket.connect(_on_this_machine(endpoint))
     except zmq.ZMQError as error:
         raise SemdaemonError(
             "endpoint_invalid",
             f"{endpoint!r} is not an address that can be connected to: {error}.",
             remedy="Expected e.g. tcp://127.0.0.1:5571.",
         ) from error
+
+
+def _on_this_machine(endpoint: str) -> str:
+    """Where to ask a daemon that listens at all addresses: nothing can be connected to those."""
+    for everywhere, here in (("*", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("[::]", "[::1]")):  # noqa: S104
+        endpoint = endpoint.replace(f"tcp://{everywhere}:", f"tcp://{here}:")
+    return endpoint
 
 
 def _parse(request: bytes) -> dict[str, Any]:

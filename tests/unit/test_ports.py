@@ -17,7 +17,7 @@ from semdaemon.finding import Finding
 from semdaemon.journal import find_journal
 from semdaemon.journal.lock import WriterLock
 from semdaemon.ports import ports
-from semdaemon.settings import Settings
+from semdaemon.settings import Publish, Settings
 from semdaemon.wire.publisher import Publisher
 
 NAMES = ("publisher", "control", "pushed", "page")
@@ -92,6 +92,21 @@ def test_a_running_daemon_of_these_settings_is_one_line(machine: Machine, tmp_pa
     assert (finding.check, finding.state, finding.remedy) == ("daemon", "ok", "")
     assert "pid 4711" in finding.detail
     assert all(str(port) in finding.detail for port in machine.port.values())
+
+
+@pytest.mark.parametrize("everywhere", ["*", "0.0.0.0"])  # noqa: S104 - for as long as the test lasts
+def test_addresses_that_listen_everywhere_are_free_or_the_daemons(
+    machine: Machine, tmp_path: Path, everywhere: str
+) -> None:
+    """As docs/security.md has them; an asterisk was looked up as a name, and called in use."""
+    at = {name: f"tcp://{everywhere}:{machine.port[name]}" for name in ("publisher", "control")}
+    publish = Publish(endpoint=at["publisher"], control=at["control"], insecure=True)
+    machine.settings = machine.settings.model_copy(update={"publish": publish})
+    assert [each.detail for each in machine.findings()] == ["free"] * 4
+    machine.daemon(tmp_path)
+    daemon, *rest = machine.findings()
+    assert (daemon.check, daemon.state) == ("daemon", "ok")
+    assert [each.detail for each in rest] == ["free"] * 2
 
 
 def test_a_port_that_another_program_has_is_told_beside_a_running_daemon(

@@ -293,6 +293,19 @@ def test_nobody_there_is_said_plainly(free_endpoint):
     assert silent.value.code == "no_answer"
 
 
+@pytest.mark.parametrize("host", ["*", "0.0.0.0", "[::]", "[::1]"])  # noqa: S104 - while the test lasts
+def test_a_daemon_is_asked_at_the_address_of_its_settings(make_publisher, host):
+    """Nothing connects to all addresses, and over IPv6 nothing answered."""
+    if host.startswith("["):
+        try:
+            socket.create_server((host.strip("[]"), 0), family=socket.AF_INET6).close()
+        except OSError:
+            pytest.skip("no IPv6 here")
+    publisher = make_publisher(control=f"tcp://{host}:*", insecure=True)
+    port = publisher.control_endpoint.rpartition(":")[2]
+    assert ask(f"tcp://{host}:{port}", {"request": "status"})["reply"] == "status"
+
+
 @pytest.mark.parametrize(
     ("request_text", "code"),
     [

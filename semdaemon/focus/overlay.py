@@ -108,10 +108,12 @@ def _numbers(
     """The blur of every blurred tile, but for those whose number would lie under what stands at ``taken``."""
     letters = font(round(min(17, max(9, focus.tile_px * scale / 4.5))))
     for code, sigma_px, (left, top, right, bottom) in _cells(focus, scale):
-        x, y = (left + right) / 2, (top + bottom) / 2
-        wide, height = text_size(draw, f"{sigma_px:.1f}", letters)
+        if code != BLURRED:
+            continue
+        x, y, text = (left + right) / 2, (top + bottom) / 2, f"{sigma_px:.1f}"
+        wide, height = text_size(draw, text, letters)
         under = taken is not None and (
             x - wide / 2 < taken[2] and x + wide / 2 > taken[0] and y + height / 2 > taken[1]
         )
-        if code == BLURRED and not under:
-            outlined(draw, (x, y), f"{sigma_px:.1f}", letters)
+        if not under:
+            outlined(draw, (x, y), text, letters)

@@ -134,6 +134,8 @@ def intensity_range(image: Pixels, *, low: float = 0.1, high: float = 99.9) -> t
     """
     step = max(1, int(np.sqrt(image.size / 1_000_000)))
     sample = image[::step, ::step].ravel()
+    if sample.itemsize == 1:
+        sample = sample.astype(np.int16)  # numpy parts 8 bits up to forty times slower
     lowest, highest = _percentile(sample, low), _percentile(sample, high)
     return lowest, max(highest, lowest + 1e-6 * max(1.0, abs(lowest)))
 

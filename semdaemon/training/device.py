@@ -16,14 +16,20 @@ def device_of(name: str) -> torch.device:
     Raises
     ------
     WorkerError
-        ``device_missing``.
+        ``device_missing``, or ``out_of_memory`` where other programs have all of its memory.
     """
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         return torch.empty(1, device=name).device
     except (RuntimeError, AssertionError) as error:  # the latter from a torch that was built without CUDA
         why = (str(error).splitlines() or [""])[0]
+        if "out of memory" in why:
+            raise WorkerError(
+                "out_of_memory",
+                f"Device '{name}' has no memory left: {why}",
+                remedy="End what else uses the device, then the same command goes on.",
+            ) from error
         raise WorkerError(
             "device_missing",
             f"Device '{name}' was asked for, but torch {torch.__version__} cannot use it here: {why}",

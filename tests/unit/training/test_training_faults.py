@@ -215,6 +215,21 @@ def test_a_device_that_is_not_there_is_a_clear_error(frames: Path, tmp_path: Pat
     assert "--device" in caught.value.remedy
 
 
+@pytest.mark.parametrize("name", ["auto", "cuda"])
+def test_a_device_that_other_programs_have_filled_is_not_called_missing(
+    frames: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    def full(*_: Any, **__: Any) -> torch.Tensor:
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 MiB.")
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch, "empty", full)
+    with pytest.raises(SemdaemonError) as caught:
+        loop.train(loop.Plan(data=frames, out=tmp_path, spec=TINY, recipe=FAST, device=name))
+    assert caught.value.code == "out_of_memory"
+    assert "End what else uses the device" in caught.value.remedy
+
+
 def test_gpus_older_than_bfloat16_train_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
     of_card = {"H100": (9, 0), "A100": (8, 0), "T4": (7, 5)}
     found = {}

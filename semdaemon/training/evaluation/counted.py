@@ -16,9 +16,10 @@ from semdaemon.training.intake import SOFT_SIGMA_PX
 
 RULE = (
     "In brackets stands what a frame gained by the figure that counts it; below 0 it lost.\n"
-    "A *soft* frame is so at its own pixel scale: the truth is itself blurred, by the rule of training's "
-    f"intake (its signal ends below {SOFT_CUTOFF:g} cycles per pixel by the index, or without one its blur "
-    f"is above {SOFT_SIGMA_PX:g} px by the estimator).\n"
+    "A *soft* frame is so at its own pixel scale: what it holds of finer detail is blurred away or covered "
+    "by noise of its own, which then counts as truth; by the rule of training's intake (its signal ends "
+    f"below {SOFT_CUTOFF:g} cycles per pixel by the index, or without one its blur is above "
+    f"{SOFT_SIGMA_PX:g} px by the estimator).\n"
     "That is told, not forgiven: such frames count like all others."
 )
 """How to read what `named` gives."""
@@ -36,7 +37,7 @@ class Counted:
     change_ssim
         SSIM that it gained, where SSIM is what was asked; else None.
     soft
-        Soft at its own pixel scale: its truth is itself blurred. None where nobody can tell.
+        Soft at its own pixel scale, see `RULE`. None where nobody can tell.
     """
 
     frame: str

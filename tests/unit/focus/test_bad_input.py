@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 from scipy.ndimage import uniform_filter1d
 
 from semdaemon.focus import BLURRED, SHARP, UNDECIDED, Scorer, focus_map, load_scorer
@@ -16,6 +15,8 @@ from semdaemon.settings import Focus
 from semdaemon.simulate.scenes import scene
 from semdaemon.training import spoil
 from semdaemon.training.degrade import blur, expose, probe_kernel, quantise
+from semdaemon.training.frames import SOFT_CUTOFF
+from semdaemon.training.reading import load_frames
 
 SHAPE = (512, 640)
 ROWS, COLS = np.mgrid[: SHAPE[0], : SHAPE[1]] / 512
@@ -105,12 +106,14 @@ def test_spoilt_frames_get_no_wrong_verdict(name: str, scorer: Scorer) -> None:
 
 
 def wrong_on_real_frames(folder: Path, name: str, scorer: Scorer) -> tuple[float, float]:
-    """Shares of tiles of every third training frame: sharp called blurred, blurred called sharp."""
+    """Shares of tiles of every third training frame: sharp called blurred, blurred called sharp.
+
+    Frames that are soft at their own pixel scale are left out: they look blurred, the more so after JPEG.
+    """
     totals = np.zeros(3, int)
-    for path in sorted((folder / "train").glob("*.png"))[::3]:
-        with Image.open(path) as picture:
-            sharp = np.asarray(picture.convert("L"), np.float32) / 255
-        totals += wrong(sharp, SPOILS[name], scorer, (30, 300))
+    frames = [frame for frame in load_frames(folder / "train", bin_soft=False) if frame.cutoff >= SOFT_CUTOFF]
+    for frame in frames[::3]:
+        totals += wrong(frame.pixels, SPOILS[name], scorer, (30, 300))
     return totals[0] / totals[2], totals[1] / totals[2]
 
 
@@ -125,7 +128,8 @@ def untouched(sem_data: Path, scorer: Scorer) -> tuple[float, float]:
 def test_spoilt_real_frames_get_no_more_wrong_verdicts_than_good_ones(
     name: str, scorer: Scorer, sem_data: Path, untouched: tuple[float, float]
 ) -> None:
-    """Some training frames are soft themselves: untouched, a few percent of tiles are called blurred."""
     soft, hard = wrong_on_real_frames(sem_data, name, scorer)
-    assert soft <= untouched[0] + 0.02
+    # interlaced by 3 px: one frame of 25, full of fibres, is not named, and some of its tiles look blurred
+    assert soft <= untouched[0] + (0.03 if name == "interlaced" else 0.01)
     assert hard <= untouched[1] + 0.01
+    assert untouched[0] <= 0.01

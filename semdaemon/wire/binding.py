@@ -10,6 +10,12 @@ from semdaemon.wire.gate import Gate
 REQUEST_BYTES = 64 * 1024
 SUBSCRIPTION_BYTES = 1024
 WAITING_REQUESTS = 16
+WAITING_SUBSCRIPTIONS = 4
+"""XPUB takes in all that waits before it says anything of it.
+
+With 16 a flood was refilled faster than that ended: thousands (9 KB each) were kept before the connection
+could be cut. With 1 no handshake with keys came to its end.
+"""
 UNREAD_ANSWERS = 64
 BUSY = "Another program uses that address; is a daemon running already? 'semdaemon status' tells."
 
@@ -30,6 +36,7 @@ def bind_xpub(
     made.sndhwm = subscriber_messages
     # Every subscription is passed up, also one that another connection still holds, and each of their ends.
     made.setsockopt(zmq.XPUB_VERBOSER, 1)
+    made.rcvhwm = WAITING_SUBSCRIPTIONS
     return _bound(made, gate, endpoint, SUBSCRIPTION_BYTES)
 
 
@@ -40,6 +47,7 @@ def bind_router(
     if not endpoint:
         return None
     made = context.socket(zmq.ROUTER)
+    made.rcvhwm = WAITING_REQUESTS
     # Not fewer: libzmq learns late what a client has read, and drops an answer for which it sees no room.
     made.sndhwm = UNREAD_ANSWERS
     # Else a second peer of the same name is never read and never let go of, and keeps its place for ever.
@@ -53,7 +61,6 @@ def actual(bound: zmq.Socket[bytes] | None) -> str:
 
 
 def _bound(made: zmq.Socket[bytes], gate: Gate, endpoint: str, most_bytes: int) -> zmq.Socket[bytes]:
-    made.rcvhwm = WAITING_REQUESTS
     # Nobody sends us much; a scanner that claims gigabytes is disconnected by libzmq.
     made.setsockopt(zmq.MAXMSGSIZE, most_bytes)
     made.ipv6 = "[" in endpoint

@@ -26,7 +26,7 @@ LN_SIGMA0 = (math.log(0.8), 0.4)
 HIDDEN_PX2 = (0.2, 0.8)
 """The frame's q, square pixels, mean and standard deviation.
 
-Of some figures tried on training frames and scenes these gave the least errors of tilt, see docs/focus.md.
+Of some figures tried on training frames these gave the least errors of tilt, see docs/focus.md.
 """
 
 _CORNER_PX2 = 0.1

@@ -93,14 +93,15 @@ class WorkerWatch:
         """One fault when it becomes degraded, one for each other problem that comes in that time, one when
         it is over; none for each attempt between.
         """
-        known = self.worker.describe()
-        problem = str(known.get("last_code"))
         if not self.worker.degraded:
             if self._said:
                 self._said.clear()
                 recovered = SemdaemonError("worker_recovered", "The worker works again; refocusing goes on.")
-                self._tell(recovered, known)
-        elif problem not in self._said:
+                self._tell(recovered, self.worker.describe())
+            return
+        known = self.worker.describe()
+        problem = str(known.get("last_code"))
+        if problem not in self._said:
             self._said.add(problem)
             degraded = SemdaemonError(
                 "worker_degraded",
